@@ -1,0 +1,1 @@
+//! What to answer: triage, offline cards, the model, and the desk that puts them in order.

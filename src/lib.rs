@@ -1,0 +1,5 @@
+//! Aurora: a self-hosted voice-call conversation server.
+
+pub mod conversation;
+pub mod domain;
+pub mod telephony;
