@@ -1,7 +1,31 @@
 //! The words that everything else shares: no I/O, no clock, no HTTP.
 
+mod call;
+mod card_step;
+mod event;
+mod id;
+mod message;
+mod phone;
+mod published;
+mod record;
+mod state;
+mod text;
+mod timestamp;
 mod topic;
 mod urgency;
 
+pub use call::{Call, CallStatus, EndReason, Medium, REQUESTS_KEPT};
+pub use card_step::CardStep;
+pub use event::{
+    Alert, AlertAcknowledged, AlertKind, CallEnded, CallStarted, CallUpdated, Event, MessageAdded,
+};
+pub use id::{AlertId, BadId, CallId, ConversationId, MessageId};
+pub use message::{AnsweredBy, Message, Role};
+pub use phone::PhoneNumber;
+pub use published::{PublishedCall, PublishedMessage, SyncStatus, WithId};
+pub use record::{JournalId, NotA, Position, Record, Seq};
+pub use state::{ALERTS_KEPT, ENDED_KEPT, ENDED_KEPT_FOR, State};
+pub use text::{BadText, Label, Utterance, clean};
+pub use timestamp::Timestamp;
 pub use topic::Topic;
 pub use urgency::Urgency;

@@ -1,0 +1,118 @@
+//! What can happen: facts in the past tense, with values and not differences.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AlertId, CallId, CallStatus, EndReason, Label, Medium, Message, MessageId, PhoneNumber,
+    Timestamp, Urgency,
+};
+
+/// One fact. Everything that Aurora knows is the fold of these in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    CallStarted(CallStarted),
+    MessageAdded(MessageAdded),
+    CallUpdated(CallUpdated),
+    /// The caller was told what supervisors said up to this message.
+    WordsHeard {
+        call_id: CallId,
+        message_id: MessageId,
+    },
+    CallEnded(CallEnded),
+    AlertRaised(Alert),
+    AlertAcknowledged(AlertAcknowledged),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallStarted {
+    pub call_id: CallId,
+    pub worker_id: Arc<str>,
+    pub caller: PhoneNumber,
+    /// The provider's name of the call; absent for the JSON API without one.
+    pub call_sid: Option<Label>,
+    pub medium: Medium,
+    pub language: Option<Label>,
+    pub urgency: Urgency,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageAdded {
+    pub call_id: CallId,
+    pub message: Arc<Message>,
+    /// The provider's token of the request that brought it, so that a redelivery is recognised
+    /// after a restart too.
+    pub request: Option<Label>,
+}
+
+/// New values of a call; what is absent stays.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallUpdated {
+    pub call_id: CallId,
+    pub urgency: Option<Urgency>,
+    /// `TAKEOVER` comes with its holder; `ACTIVE` clears the holder.
+    pub status: Option<CallStatus>,
+    pub admin_id: Option<Label>,
+    /// The person who did it; absent when rules or the model did.
+    pub by: Option<Label>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallEnded {
+    pub call_id: CallId,
+    pub reason: EndReason,
+    pub by: Option<Label>,
+}
+
+/// Something that a supervisor must look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Alert {
+    pub alert_id: AlertId,
+    pub kind: AlertKind,
+    pub call_id: Option<CallId>,
+    pub detail: Arc<str>,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// A call became critical.
+    CriticalCall,
+    /// Nothing was heard of a critical call for as long as ends other calls.
+    CriticalSilence,
+    /// For a time, what callers said could not be put on disk.
+    StorageFailed,
+}
+
+impl AlertKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CriticalCall => "critical_call",
+            Self::CriticalSilence => "critical_silence",
+            Self::StorageFailed => "storage_failed",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertAcknowledged {
+    pub alert_id: AlertId,
+    pub by: Label,
+}
+
+impl Event {
+    /// The call that it is about.
+    pub fn call_id(&self) -> Option<CallId> {
+        match self {
+            Self::CallStarted(it) => Some(it.call_id),
+            Self::MessageAdded(it) => Some(it.call_id),
+            Self::CallUpdated(it) => Some(it.call_id),
+            Self::WordsHeard { call_id, .. } => Some(*call_id),
+            Self::CallEnded(it) => Some(it.call_id),
+            Self::AlertRaised(it) => it.call_id,
+            Self::AlertAcknowledged(_) => None,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Everything active: the fold of the events.
+//!
+//! The one idea: [`State::apply`] is the only way in, total and without a clock, so that the
+//! state that decides, the state that readers see and the one rebuilt at start are the same.
+//! Calls are shared (`Arc`) and copied only when changed while somebody looks, so that a snapshot
+//! costs a pointer per call and never holds up a turn.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    Alert, AlertId, Call, CallEnded, CallId, CallStarted, CallStatus, CallUpdated, ConversationId,
+    Event, MessageAdded, PhoneNumber, REQUESTS_KEPT, Record, Role, Seq, Timestamp,
+};
+
+/// How many ended calls stay to be looked at, and for how long. Their words stay in the journal.
+pub const ENDED_KEPT: usize = 1_000;
+pub const ENDED_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
+/// How many unacknowledged alerts stay; the oldest go first.
+pub const ALERTS_KEPT: usize = 1_000;
+
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    calls: FxHashMap<CallId, Arc<Call>>,
+    /// Open calls by the provider's name.
+    by_sid: FxHashMap<Arc<str>, CallId>,
+    /// Open calls without one, by the caller's number.
+    by_caller: FxHashMap<PhoneNumber, CallId>,
+    /// Ended calls that still stay, in the order in which they ended.
+    ended: VecDeque<CallId>,
+    alerts: VecDeque<Arc<Alert>>,
+    seq: Seq,
+}
+
+impl State {
+    /// Puts a stored state together again: calls as they were at `seq`.
+    pub fn restore(calls: Vec<Call>, alerts: Vec<Alert>, seq: Seq) -> Self {
+        let mut state = Self { seq, ..Self::default() };
+        let mut ended: Vec<_> = calls
+            .iter()
+            .filter(|it| !it.is_open())
+            .map(|it| (it.ended_at, it.last_seq, it.id))
+            .collect();
+        ended.sort_unstable();
+        state.ended = ended.into_iter().map(|it| it.2).collect();
+        for call in calls {
+            if call.is_open() {
+                state.index(&call);
+            }
+            state.calls.insert(call.id, Arc::new(call));
+        }
+        state.alerts = alerts.into_iter().map(Arc::new).collect();
+        state
+    }
+
+    /// The last record applied.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    pub fn call(&self, id: CallId) -> Option<&Arc<Call>> {
+        self.calls.get(&id)
+    }
+
+    pub fn conversation(&self, id: ConversationId) -> Option<&Arc<Call>> {
+        self.calls.get(&id.call())
+    }
+
+    /// The open call of that `CallSid`.
+    pub fn open_by_sid(&self, sid: &str) -> Option<&Arc<Call>> {
+        self.by_sid.get(sid).and_then(|id| self.calls.get(id))
+    }
+
+    /// The open call of that number among those without a `CallSid`.
+    pub fn open_by_caller(&self, caller: &str) -> Option<&Arc<Call>> {
+        self.by_caller.get(caller).and_then(|id| self.calls.get(id))
+    }
+
+    /// The latest call of that `CallSid` if it has ended and still stays. Rare, so it searches.
+    pub fn ended_by_sid(&self, sid: &str) -> Option<&Arc<Call>> {
+        let ended = self.ended.iter().rev().filter_map(|id| self.calls.get(id));
+        ended.into_iter().find(|it| it.call_sid.as_ref().is_some_and(|own| own.as_str() == sid))
+    }
+
+    /// All calls that stay, open and ended, in no order.
+    pub fn calls(&self) -> impl ExactSizeIterator<Item = &Arc<Call>> {
+        self.calls.values()
+    }
+
+    pub fn n_open(&self) -> usize {
+        self.calls.len() - self.ended.len()
+    }
+
+    /// Unacknowledged, oldest first.
+    pub fn alerts(&self) -> impl Iterator<Item = &Arc<Alert>> {
+        self.alerts.iter()
+    }
+
+    pub fn alert(&self, id: AlertId) -> Option<&Arc<Alert>> {
+        self.alerts.iter().find(|it| it.alert_id == id)
+    }
+
+    /// Takes one record in. What speaks of a call that is not here changes nothing: the call has
+    /// ended and left.
+    pub fn apply(&mut self, record: &Record) {
+        self.seq = record.seq;
+        match &record.event {
+            Event::CallStarted(it) => self.start(it, record),
+            Event::MessageAdded(it) => self.add_message(it, record),
+            Event::CallUpdated(it) => self.update(it, record),
+            Event::WordsHeard { call_id, message_id } => {
+                self.change(*call_id, record, |call| {
+                    call.heard = call.heard.max(Some(*message_id))
+                });
+            }
+            Event::CallEnded(it) => self.end(it, record),
+            Event::AlertRaised(it) => {
+                self.alerts.push_back(Arc::new(it.clone()));
+                if self.alerts.len() > ALERTS_KEPT {
+                    self.alerts.pop_front();
+                }
+            }
+            Event::AlertAcknowledged(it) => self.alerts.retain(|own| own.alert_id != it.alert_id),
+        }
+    }
+
+    fn start(&mut self, event: &CallStarted, record: &Record) {
+        let call = Call {
+            id: event.call_id,
+            worker_id: Arc::clone(&event.worker_id),
+            caller: event.caller.clone(),
+            call_sid: event.call_sid.clone(),
+            medium: event.medium,
+            language: event.language.clone(),
+            urgency: event.urgency,
+            status: CallStatus::Active,
+            started_at: record.at,
+            last_message_at: record.at,
+            ended_at: None,
+            end_reason: None,
+            admin_id: None,
+            messages: Vec::new(),
+            heard: None,
+            requests: VecDeque::new(),
+            last_seq: record.seq,
+        };
+        self.index(&call);
+        self.calls.insert(call.id, Arc::new(call));
+    }
+
+    fn add_message(&mut self, event: &MessageAdded, record: &Record) {
+        self.change(event.call_id, record, |call| {
+            call.messages.push(Arc::clone(&event.message));
+            call.last_message_at = record.at;
+            if let Some(token) = event.request.as_ref().filter(|_| event.message.role == Role::User)
+            {
+                if call.requests.len() == REQUESTS_KEPT {
+                    call.requests.pop_front();
+                }
+                call.requests.push_back((token.clone(), event.message.id));
+            }
+        });
+    }
+
+    fn update(&mut self, event: &CallUpdated, record: &Record) {
+        self.change(event.call_id, record, |call| {
+            if let Some(urgency) = event.urgency {
+                call.urgency = urgency;
+            }
+            if let Some(status) = event.status.filter(|_| call.is_open()) {
+                call.status = status;
+                call.admin_id = event.admin_id.clone();
+            }
+        });
+    }
+
+    fn end(&mut self, event: &CallEnded, record: &Record) {
+        let Some(call) = self.calls.get(&event.call_id).filter(|it| it.is_open()) else { return };
+        let call = Arc::clone(call);
+        self.unindex(&call);
+        self.change(event.call_id, record, |call| {
+            call.status = CallStatus::Ended;
+            call.ended_at = Some(record.at);
+            call.end_reason = Some(event.reason);
+        });
+        self.alerts.retain(|it| it.call_id != Some(event.call_id));
+        self.ended.push_back(event.call_id);
+        self.let_old_ones_go(record.at);
+    }
+
+    fn let_old_ones_go(&mut self, now: Timestamp) {
+        while let Some(&oldest) = self.ended.front() {
+            let is_old = self
+                .calls
+                .get(&oldest)
+                .and_then(|it| it.ended_at)
+                .is_none_or(|it| now.since(it) > ENDED_KEPT_FOR);
+            if self.ended.len() <= ENDED_KEPT && !is_old {
+                break;
+            }
+            self.calls.remove(&oldest);
+            self.ended.pop_front();
+        }
+    }
+
+    fn change(&mut self, id: CallId, record: &Record, change: impl FnOnce(&mut Call)) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            let call = Arc::make_mut(call);
+            change(call);
+            call.last_seq = record.seq;
+        }
+    }
+
+    fn index(&mut self, call: &Call) {
+        match &call.call_sid {
+            Some(sid) => self.by_sid.insert(sid.as_str().into(), call.id),
+            None => self.by_caller.insert(call.caller.clone(), call.id),
+        };
+    }
+
+    fn unindex(&mut self, call: &Call) {
+        match &call.call_sid {
+            Some(sid) => self.by_sid.remove(sid.as_str()),
+            None => self.by_caller.remove(&call.caller),
+        };
+    }
+}
