@@ -1,0 +1,45 @@
+//! What can go wrong with the journal.
+
+use std::io;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error(
+        "{} is in use by another Aurora; stop that one or set AURORA_DATA_DIR to another folder",
+        .dir.display()
+    )]
+    Locked { dir: PathBuf },
+    #[error("cannot {doing} {}", .path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error(
+        "{} line {line} is damaged: {why}; nothing was changed. Restore the file from a backup, or \
+         move what cannot be read aside with `aurora repair`",
+        .file.display()
+    )]
+    Corrupt { file: PathBuf, line: u64, why: String },
+    #[error("{} has format version {found}; this Aurora reads up to {known}: start a newer one", .file.display())]
+    NewerFormat { file: PathBuf, found: u32, known: u32 },
+    #[error("the stored state does not fit the journal: {why}")]
+    Mismatch { why: String },
+    /// An earlier write failed and the disk has not come back yet.
+    #[error("the disk does not take writes at the moment")]
+    Unwritable,
+    /// More commits wait than the journal may hold.
+    #[error("more changes are waiting than the journal can take")]
+    Busy,
+    #[error("the journal is closed")]
+    Closed,
+    #[error("deciding on the change failed by a defect; nothing was changed")]
+    Panicked,
+}
+
+impl JournalError {
+    pub(super) fn io(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { doing, path, source }
+    }
+}

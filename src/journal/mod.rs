@@ -1,0 +1,296 @@
+//! The journal: the one place where something becomes true.
+//!
+//! # Promises
+//! - A change that [`Journal::submit`] reports as durable survives a crash and a power cut.
+//! - Sequences start at 1 and have no gaps; what readers see, what is on disk and what a restart
+//!   rebuilds is the same order.
+//! - Readers never wait for the disk; only the writer does.
+//!
+//! # Not here
+//! Who reads it: live streams, the checkpoint and the mirror each keep their own position.
+//! The line format and the recovery rules: `docs/journal-format.md`.
+
+mod commit;
+mod error;
+pub mod line;
+mod reader;
+mod recovery;
+mod segment;
+mod stats;
+mod view;
+mod writer;
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use tokio::sync::oneshot;
+
+pub use self::commit::{Committed, Draft, Need, Pending};
+pub use self::error::JournalError;
+pub use self::reader::Reader;
+pub use self::stats::{SYNC_BOUNDS_US, Stats};
+
+use self::commit::Change;
+use self::segment::{OpenSegment, Segment};
+use self::view::View;
+use self::writer::{Command, Writer};
+use crate::domain::{JournalId, Position, Seq, State};
+
+/// A segment is closed and the next begun when it has reached this size.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Commits that may wait for the journal thread. More than callers that can be connected.
+const WAITING: usize = 16 * 1024;
+
+/// What the threads share.
+#[derive(Debug)]
+struct Shared {
+    dir: PathBuf,
+    view: RwLock<View>,
+    segments: Mutex<Vec<Segment>>,
+    bells: Mutex<Vec<Sender<()>>>,
+    head: AtomicU64,
+    stats: Stats,
+}
+
+// A poisoned lock means that a reader panicked; the data behind it is only changed by whole
+// records, so it is as good as before.
+impl Shared {
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_segments(&self) -> MutexGuard<'_, Vec<Segment>> {
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring_bells(&self, head: Seq) {
+        if self.head.swap(head, Ordering::AcqRel) == head {
+            return;
+        }
+        // A bell that is ringing already needs no second ring; one whose reader is gone goes.
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.retain(|it| !matches!(it.try_send(()), Err(TrySendError::Disconnected(()))));
+    }
+}
+
+/// What [`Journal::open`] needs to know.
+#[derive(Debug)]
+pub struct Settings {
+    /// The data folder; segments lie in `journal/` below it.
+    pub data_dir: PathBuf,
+    /// Written into every record.
+    pub node: Arc<str>,
+    /// Random, for the id of a journal that is made new.
+    pub new_id_bits: u64,
+}
+
+/// How the start went, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    pub n_replayed: u64,
+    pub replayed_bytes: u64,
+    pub n_open_calls: usize,
+}
+
+#[derive(Debug)]
+pub struct Journal {
+    id: JournalId,
+    /// To the journal thread, which owns the file, the order and the state that decides.
+    commands: Sender<Command>,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Held as long as the journal is.
+    _lock: File,
+}
+
+impl Journal {
+    /// Locks the folder, reads what is there beyond `start`, and begins to take commits.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] if another process has the folder; [`JournalError::Corrupt`],
+    /// [`JournalError::NewerFormat`] or [`JournalError::Mismatch`] if what is there can't be
+    /// trusted; [`JournalError::Io`] otherwise. Nothing was changed but a torn last line.
+    pub fn open(
+        settings: Settings,
+        start: Option<(State, Position)>,
+    ) -> Result<(Arc<Self>, Opened), JournalError> {
+        let dir = settings.data_dir.join("journal");
+        fs::create_dir_all(&dir).map_err(JournalError::io("create", &dir))?;
+        let lock = lock(&settings.data_dir)?;
+        let mut view = View::default();
+        let stored_id = start.as_ref().map(|it| it.1.journal);
+        let found = recovery::recover(&dir, start, |record, size| {
+            view.ring.push(Arc::new(record), size);
+        })?;
+        let id =
+            found.id.or(stored_id).unwrap_or_else(|| JournalId::from_bits(settings.new_id_bits));
+        let segment = match found.segments.last() {
+            None => None,
+            Some(last) => Some(
+                OpenSegment::reopen(&last.path, found.last_size_bytes)
+                    .map_err(JournalError::io("open", &last.path))?,
+            ),
+        };
+        let opened = Opened {
+            n_replayed: found.n_replayed,
+            replayed_bytes: found.replayed_bytes,
+            n_open_calls: found.state.n_open(),
+        };
+        view.head = found.state.seq();
+        view.state = found.state.clone();
+        let shared = Arc::new(Shared {
+            dir,
+            head: AtomicU64::new(view.head),
+            view: RwLock::new(view),
+            segments: Mutex::new(found.segments),
+            bells: Mutex::default(),
+            stats: Stats::default(),
+        });
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            node: settings.node,
+            id,
+            state: found.state,
+            last_at: found.last_at,
+            next_ordinal: found.next_ordinal,
+            segment,
+            unwritten: Vec::new(),
+            lines: Vec::new(),
+            retry: None,
+        };
+        let (commands, waiting) = bounded(WAITING);
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(&waiting))
+            .map_err(JournalError::io("start the thread of", &settings.data_dir))?;
+        let thread = Mutex::new(Some(thread));
+        Ok((Arc::new(Self { id, commands, shared, thread, _lock: lock }), opened))
+    }
+
+    pub fn id(&self) -> JournalId {
+        self.id
+    }
+
+    /// Decides, appends and applies as one step; the result can be awaited, or not.
+    ///
+    /// `decide` sees the state exactly as it is when its events are appended, so no other request
+    /// slips between check and write. It runs on the journal thread: compute, do not wait. When it
+    /// returns without an event, nothing is written, and the result still waits for everything
+    /// that it saw to be durable.
+    ///
+    /// # Errors
+    /// Through the result: whatever `decide` returns, and nothing was written;
+    /// [`JournalError::Unwritable`] if the disk failed: with [`Need::Durable`] always (then it may
+    /// have been written if it was under way), with [`Need::Answer`] once the memory for it is
+    /// full; [`JournalError::Busy`], [`JournalError::Panicked`], [`JournalError::Closed`].
+    pub fn submit<T, E>(
+        &self,
+        need: Need,
+        decide: impl FnOnce(&State, &mut Draft<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Pending<T, E>
+    where
+        T: Send + 'static,
+        E: From<JournalError> + Send + 'static,
+    {
+        let (reply, pending) = oneshot::channel();
+        let change = Change { need, decide: Some(decide), decided: None, reply };
+        match self.commands.try_send(Command::Commit(Box::new(change))) {
+            Ok(()) => Pending { reply: pending },
+            Err(refused) => {
+                let err = match refused {
+                    TrySendError::Full(_) => JournalError::Busy,
+                    TrySendError::Disconnected(_) => JournalError::Closed,
+                };
+                let (reply, pending) = oneshot::channel();
+                let _ = reply.send(Err(err.into()));
+                Pending { reply: pending }
+            }
+        }
+    }
+
+    /// Looks at the durable state. The lock is held meanwhile: memory work only.
+    pub fn view<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.shared.view().state)
+    }
+
+    /// The durable state as it is now; costs a pointer per call.
+    pub fn snapshot(&self) -> State {
+        self.shared.view().state.clone()
+    }
+
+    /// Last durable sequence.
+    pub fn head(&self) -> Seq {
+        self.shared.head.load(Ordering::Acquire)
+    }
+
+    pub fn position(&self, seq: Seq) -> Position {
+        Position { journal: self.id, seq }
+    }
+
+    /// A reader that hands out what comes after `seq`.
+    pub fn read_after(&self, seq: Seq) -> Reader {
+        Reader::new(Arc::clone(&self.shared), seq)
+    }
+
+    /// Whether the records after `seq` are still held, in memory or on disk.
+    pub fn holds_after(&self, seq: Seq) -> bool {
+        let first = self.shared.lock_segments().first().map_or(1, |it| it.first_seq);
+        seq + 1 >= first && seq <= self.head()
+    }
+
+    /// Rings when there is something new; disconnected when the journal is closed. Rings are
+    /// merged: read until there is nothing.
+    pub fn bell(&self) -> Receiver<()> {
+        let (ring, bell) = bounded(1);
+        self.shared.bells.lock().unwrap_or_else(PoisonError::into_inner).push(ring);
+        bell
+    }
+
+    pub fn stats(&self) -> &Stats {
+        &self.shared.stats
+    }
+
+    pub fn is_writable(&self) -> bool {
+        self.stats().is_writable.load(Ordering::Acquire)
+    }
+
+    /// Writes what waits, then stops taking commits. Readers are told by their bells.
+    pub fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = self.commands.send(Command::Close);
+            let _ = thread.join();
+        }
+        self.shared.bells.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Takes the folder for this process, until the file is dropped.
+fn lock(dir: &Path) -> Result<File, JournalError> {
+    let path = dir.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(JournalError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked { dir: dir.to_owned() }),
+        Err(TryLockError::Error(err)) => Err(JournalError::io("lock", path)(err)),
+    }
+}

@@ -1,0 +1,253 @@
+//! Start: from the files back to a state, or a clear refusal.
+//!
+//! The one idea: only the very last line may be incomplete, because only its write can have been
+//! under way. It is cut and reported. Anything else that does not read is damage and stops the
+//! start: unreadable is not empty.
+//!
+//! A segment that was given up after a failed write may end in lines whose fate was unknown; the
+//! segment begun after it says where it goes on, and what lies at or beyond that is ignored.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use super::error::JournalError;
+use super::line::{FORMAT, Header, read_header, read_record};
+use super::segment::{self, Segment};
+use crate::domain::{JournalId, Position, Record, Seq, State, Timestamp};
+
+/// What the files held.
+#[derive(Debug)]
+pub struct Recovered {
+    pub id: Option<JournalId>,
+    pub state: State,
+    pub segments: Vec<Segment>,
+    /// Size of the last segment after the cut.
+    pub last_size_bytes: u64,
+    pub last_at: Timestamp,
+    pub n_replayed: u64,
+    pub next_ordinal: u32,
+    /// Bytes of records beyond the stored state.
+    pub replayed_bytes: u64,
+}
+
+/// Reads all segments of `dir`, applying what lies beyond `start` to its state; `each` sees those
+/// records too, to keep the latest in memory.
+pub fn recover(
+    dir: &Path,
+    start: Option<(State, Position)>,
+    mut each: impl FnMut(Record, usize),
+) -> Result<Recovered, JournalError> {
+    let files = segment::list(dir)?;
+    let next_ordinal = files.last().map_or(1, |it| it.0 + 1);
+    let (segments, id) = open_all(files)?;
+    let (state, from) = match start {
+        None => (State::default(), 0),
+        Some((state, position)) => {
+            fits(&segments, id, position)?;
+            (state, position.seq)
+        }
+    };
+    let mut found = Recovered {
+        id,
+        state,
+        segments,
+        last_size_bytes: 0,
+        last_at: Timestamp::default(),
+        n_replayed: 0,
+        next_ordinal,
+        replayed_bytes: 0,
+    };
+    if let Some(first) = found.segments.first().filter(|it| it.first_seq > from + 1) {
+        return Err(JournalError::Mismatch {
+            why: format!(
+                "{} begins at record {}, and records from {} on are nowhere: restore the older \
+                 segments or total.json from a backup",
+                first.path.display(),
+                first.first_seq,
+                from + 1
+            ),
+        });
+    }
+    let head = replay_all(&mut found, from, &mut each)?;
+    if head < from {
+        return Err(JournalError::Mismatch {
+            why: format!(
+                "total.json stands at record {from}, but the journal ends at {head}: newer \
+                 segments are missing; restore them, or move total.json away to go on without them"
+            ),
+        });
+    }
+    Ok(found)
+}
+
+fn fits(
+    segments: &[Segment],
+    id: Option<JournalId>,
+    position: Position,
+) -> Result<(), JournalError> {
+    let why = match id {
+        Some(id) if id != position.journal => format!(
+            "total.json belongs to journal {}, the segments to journal {id}: restore the two \
+             together, or move total.json away to rebuild it from the segments",
+            position.journal
+        ),
+        None if segments.is_empty() && position.seq > 0 => format!(
+            "total.json stands at record {}, but there are no segments: restore the journal \
+             folder, or move total.json away to begin anew",
+            position.seq
+        ),
+        _ => return Ok(()),
+    };
+    Err(JournalError::Mismatch { why })
+}
+
+/// Reads every header. A last file without a whole header was being made when the process died:
+/// nothing was ever acknowledged from it.
+fn open_all(files: Vec<(u32, PathBuf)>) -> Result<(Vec<Segment>, Option<JournalId>), JournalError> {
+    let mut segments = Vec::with_capacity(files.len());
+    let mut id = None;
+    let last = files.len().saturating_sub(1);
+    for (place, (ordinal, path)) in files.into_iter().enumerate() {
+        let Some(header) = header_of(&path, place == last)? else {
+            warn!(file = %path.display(), "Removed a segment whose header was never finished.");
+            fs::remove_file(&path).map_err(JournalError::io("remove", &path))?;
+            continue;
+        };
+        let own: JournalId = header.journal_id.parse().map_err(|_| JournalError::Corrupt {
+            file: path.clone(),
+            line: 1,
+            why: "its journal id is none".to_owned(),
+        })?;
+        if *id.get_or_insert(own) != own {
+            return Err(JournalError::Corrupt {
+                file: path,
+                line: 1,
+                why: "it belongs to another journal than the segments before it".to_owned(),
+            });
+        }
+        segments.push(Segment { ordinal, path, first_seq: header.first_seq });
+    }
+    Ok((segments, id))
+}
+
+fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalError> {
+    let file = File::open(path).map_err(JournalError::io("open", path))?;
+    let mut line = Vec::new();
+    BufReader::with_capacity(512, file)
+        .read_until(b'\n', &mut line)
+        .map_err(JournalError::io("read", path))?;
+    if line.pop() != Some(b'\n') {
+        if is_last {
+            return Ok(None);
+        }
+        let why = "its header is not finished".to_owned();
+        return Err(JournalError::Corrupt { file: path.to_owned(), line: 1, why });
+    }
+    let header = read_header(&line).map_err(|why| JournalError::Corrupt {
+        file: path.to_owned(),
+        line: 1,
+        why,
+    })?;
+    if header.format > FORMAT {
+        let file = path.to_owned();
+        return Err(JournalError::NewerFormat { file, found: header.format, known: FORMAT });
+    }
+    Ok(Some(header))
+}
+
+/// Returns the last sequence that the journal holds.
+fn replay_all(
+    found: &mut Recovered,
+    from: Seq,
+    each: &mut impl FnMut(Record, usize),
+) -> Result<Seq, JournalError> {
+    let mut expected = found.segments.first().map_or(1, |it| it.first_seq);
+    for place in 0..found.segments.len() {
+        let segment = found.segments[place].clone();
+        // Where a later segment goes on; beyond that, this one does not count.
+        let limit = found.segments[place + 1..].iter().map(|it| it.first_seq).min();
+        if limit.is_some_and(|it| it <= segment.first_seq) {
+            continue;
+        }
+        if segment.first_seq != expected {
+            let why = format!("it begins at record {}, not at {expected}", segment.first_seq);
+            return Err(JournalError::Corrupt { file: segment.path, line: 1, why });
+        }
+        if limit.is_some_and(|it| it <= from + 1) {
+            // All of it is in the stored state.
+            expected = limit.unwrap_or(expected);
+            continue;
+        }
+        expected = replay(found, &segment, limit, from, each)?;
+        if let Some(limit) = limit.filter(|it| *it != expected) {
+            let why = format!("records {expected} to {} are missing after it", limit - 1);
+            return Err(JournalError::Corrupt { file: segment.path, line: 0, why });
+        }
+    }
+    Ok(expected - 1)
+}
+
+/// Replays one segment and returns the sequence after its last record.
+fn replay(
+    found: &mut Recovered,
+    segment: &Segment,
+    limit: Option<Seq>,
+    from: Seq,
+    each: &mut impl FnMut(Record, usize),
+) -> Result<Seq, JournalError> {
+    let path = &segment.path;
+    let file = File::open(path).map_err(JournalError::io("open", path))?;
+    let mut lines = BufReader::with_capacity(256 * 1024, file);
+    let mut line = Vec::with_capacity(1024);
+    let (mut number, mut offset, mut expected) = (0, 0, segment.first_seq);
+    loop {
+        line.clear();
+        let size = lines.read_until(b'\n', &mut line).map_err(JournalError::io("read", path))?;
+        number += 1;
+        if size == 0 || limit == Some(expected) {
+            break;
+        }
+        if line.pop() != Some(b'\n') {
+            if limit.is_none() {
+                cut(path, offset, size)?;
+                break;
+            }
+            let why = "it is not finished".to_owned();
+            return Err(JournalError::Corrupt { file: path.clone(), line: number, why });
+        }
+        offset += size as u64;
+        if number == 1 {
+            continue;
+        }
+        let damaged = |why| JournalError::Corrupt { file: path.clone(), line: number, why };
+        let record = read_record(&line).map_err(damaged)?;
+        if record.seq != expected {
+            return Err(damaged(format!("it is record {}, not {expected}", record.seq)));
+        }
+        expected += 1;
+        found.last_at = record.at;
+        if record.seq > from {
+            found.state.apply(&record);
+            found.n_replayed += 1;
+            found.replayed_bytes += size as u64;
+        }
+        each(record, size);
+    }
+    found.last_size_bytes = offset;
+    Ok(expected)
+}
+
+/// Cuts the torn last line, durably.
+fn cut(path: &Path, keep: u64, torn: usize) -> Result<(), JournalError> {
+    warn!(
+        file = %path.display(), offset = keep, torn_bytes = torn,
+        "Cut an unfinished last line: the process or the machine stopped while writing it, and \
+         nothing in it was acknowledged."
+    );
+    let file = OpenOptions::new().write(true).open(path).map_err(JournalError::io("open", path))?;
+    file.set_len(keep).map_err(JournalError::io("cut", path))?;
+    file.sync_all().map_err(JournalError::io("sync", path))
+}

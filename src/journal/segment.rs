@@ -1,0 +1,88 @@
+//! Segment files: `journal/00000001.jsonl`, `00000002.jsonl`, … in the order in which they were
+//! begun. Each starts with a header that names the journal and the segment's first sequence.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::error::JournalError;
+use super::line::{Header, write_header};
+use crate::domain::{JournalId, Seq};
+
+/// A file of the journal that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    pub ordinal: u32,
+    pub path: PathBuf,
+    pub first_seq: Seq,
+}
+
+pub fn path(dir: &Path, ordinal: u32) -> PathBuf {
+    dir.join(format!("{ordinal:08}.jsonl"))
+}
+
+/// The segment files of a folder with their ordinals, in order.
+pub fn list(dir: &Path) -> Result<Vec<(u32, PathBuf)>, JournalError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(JournalError::io("list", dir))? {
+        let path = entry.map_err(JournalError::io("list", dir))?.path();
+        let Some(name) = path.file_name().and_then(|it| it.to_str()) else { continue };
+        if let Some(ordinal) = name.strip_suffix(".jsonl").filter(|it| it.len() == 8)
+            && let Ok(ordinal) = ordinal.parse()
+        {
+            found.push((ordinal, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The segment that is written to.
+#[derive(Debug)]
+pub struct OpenSegment {
+    file: File,
+    pub size_bytes: u64,
+}
+
+impl OpenSegment {
+    /// Begins a segment with its header and `first` lines, all durable when this returns, the
+    /// folder's entry included.
+    pub fn create(
+        dir: &Path,
+        ordinal: u32,
+        id: JournalId,
+        first_seq: Seq,
+        first: &[u8],
+    ) -> io::Result<(Segment, Self)> {
+        let path = path(dir, ordinal);
+        let mut bytes = Vec::with_capacity(128 + first.len());
+        write_header(&Header::new(id, first_seq), &mut bytes);
+        bytes.extend_from_slice(first);
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let written = file
+            .write_all(&bytes)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| File::open(dir)?.sync_all());
+        if let Err(err) = written {
+            // A half-made file would only be in the way of the next try.
+            let _ = fs::remove_file(&path);
+            return Err(err);
+        }
+        let size_bytes = bytes.len() as u64;
+        Ok((Segment { ordinal, path, first_seq }, Self { file, size_bytes }))
+    }
+
+    /// Goes on writing at the end of a recovered segment.
+    pub fn reopen(path: &Path, size_bytes: u64) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).open(path)?;
+        Ok(Self { file, size_bytes })
+    }
+
+    /// Puts whole lines on disk: written in one go, then synced.
+    pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.file.write_all(lines)?;
+        self.file.sync_data()?;
+        self.size_bytes += lines.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! The journal thread: owns the file, the order and the state that decides.
+//!
+//! The one idea: it takes every commit that waits, decides each against its own state, writes
+//! them in one go, syncs once, and only then shows them to readers and wakes the callers. While a
+//! sync runs the next batch gathers by itself, so a hundred callers share one sync.
+//!
+//! After a failed write or sync the file is never trusted again. Records go on being decided and
+//! are kept in memory, bounded; a new segment is tried with back-off, and begins with what was
+//! kept. Nobody is shown a record before it is on disk.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tracing::{error, info};
+
+use super::commit::{Job, Need, Outcome};
+use super::line::write_record;
+use super::segment::OpenSegment;
+use super::{SEGMENT_BYTES, Shared};
+use crate::domain::{Event, JournalId, Record, Seq, State, Timestamp};
+
+/// Commits of one sync, at most. Bounds the batch's memory; far above what gathers in one sync.
+const BATCH: usize = 1_024;
+/// What is kept while the disk fails. About 16,000 turns.
+const KEPT_BYTES: usize = 16 * 1024 * 1024;
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_MOST: Duration = Duration::from_secs(10);
+
+pub(super) enum Command {
+    Commit(Box<dyn Job>),
+    Close,
+}
+
+pub(super) struct Writer {
+    pub shared: Arc<Shared>,
+    pub node: Arc<str>,
+    pub id: JournalId,
+    /// The state that decides: ahead of what readers see by what is not durable yet.
+    pub state: State,
+    pub last_at: Timestamp,
+    pub next_ordinal: u32,
+    /// `None` until the first write, and after a failure.
+    pub segment: Option<OpenSegment>,
+    /// Decided and not on disk: the batch under way, or all that gathered since the disk failed.
+    pub unwritten: Vec<(Arc<Record>, usize)>,
+    pub lines: Vec<u8>,
+    pub retry: Option<Retry>,
+}
+
+/// Since when the disk fails and when it is tried next.
+pub(super) struct Retry {
+    since: Instant,
+    at: Instant,
+    wait: Duration,
+}
+
+impl Writer {
+    pub fn run(mut self, commands: &Receiver<Command>) {
+        let mut jobs: Vec<(Box<dyn Job>, bool)> = Vec::with_capacity(BATCH);
+        let mut events = Vec::new();
+        loop {
+            let is_closing = !self.gather(commands, &mut jobs, &mut events);
+            self.settle(&mut jobs);
+            if is_closing {
+                if self.retry.is_some() {
+                    self.try_new_segment();
+                }
+                if !self.unwritten.is_empty() {
+                    let n_lost = self.unwritten.len();
+                    error!(n_lost, "Stopping with {n_lost} records that the disk did not take.");
+                }
+                return;
+            }
+        }
+    }
+
+    /// Waits for commits and decides all that are there. `false` when closing.
+    fn gather(
+        &mut self,
+        commands: &Receiver<Command>,
+        jobs: &mut Vec<(Box<dyn Job>, bool)>,
+        events: &mut Vec<Event>,
+    ) -> bool {
+        let first = match &self.retry {
+            None => commands.recv().unwrap_or(Command::Close),
+            Some(retry) => match commands.recv_deadline(retry.at) {
+                Ok(command) => command,
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => Command::Close,
+            },
+        };
+        let now = Timestamp::from(SystemTime::now()).max(self.last_at);
+        self.last_at = now;
+        let rest = std::iter::from_fn(|| commands.try_recv().ok());
+        for command in std::iter::once(first).chain(rest) {
+            let Command::Commit(mut job) = command else { return false };
+            let is_decided = self.takes(job.need()) && job.decide(&self.state, now, events);
+            for event in events.drain(..) {
+                self.add(event, now);
+            }
+            jobs.push((job, is_decided));
+            if jobs.len() == BATCH {
+                break;
+            }
+        }
+        true
+    }
+
+    fn takes(&self, need: Need) -> bool {
+        self.retry.is_none() || (need == Need::Answer && self.lines.len() < KEPT_BYTES)
+    }
+
+    fn add(&mut self, event: Event, at: Timestamp) {
+        let seq = self.state.seq() + 1;
+        let record = Arc::new(Record { seq, at, node: Arc::clone(&self.node), event });
+        let before = self.lines.len();
+        write_record(&record, &mut self.lines);
+        self.state.apply(&record);
+        self.unwritten.push((record, self.lines.len() - before));
+    }
+
+    /// Puts what was decided on disk, shows it, and wakes the callers.
+    fn settle(&mut self, jobs: &mut Vec<(Box<dyn Job>, bool)>) {
+        let was_failing = self.retry.is_some();
+        match &self.retry {
+            None if self.unwritten.is_empty() => {}
+            None => self.write(),
+            Some(retry) if retry.at <= Instant::now() => self.try_new_segment(),
+            Some(_) => {}
+        }
+        let seq = self.state.seq();
+        let outcome = match (&self.retry, was_failing) {
+            (None, _) => Outcome::Durable,
+            (Some(_), _) => Outcome::Kept,
+        };
+        for (job, is_decided) in jobs.drain(..) {
+            let outcome = if is_decided { outcome } else { Outcome::Failed };
+            job.finish(outcome, seq);
+        }
+        if outcome == Outcome::Durable {
+            self.shared.ring_bells(seq);
+        }
+    }
+
+    fn write(&mut self) {
+        let started = Instant::now();
+        let is_full = self.segment.as_ref().is_some_and(|it| it.size_bytes >= SEGMENT_BYTES);
+        let written = match self.segment.as_mut().filter(|_| !is_full) {
+            Some(segment) => segment.append(&self.lines),
+            None => self.begin_segment(),
+        };
+        match written {
+            Ok(()) => self.show(started.elapsed()),
+            Err(err) => {
+                error!(
+                    error = %err, dir = %self.shared.dir.display(),
+                    "The disk did not take a write. Callers are still answered and their words \
+                     kept in memory; free space or repair the disk."
+                );
+                self.fail();
+            }
+        }
+    }
+
+    /// Begins a segment with all that is not on disk yet.
+    fn begin_segment(&mut self) -> std::io::Result<()> {
+        let first_seq = self.unwritten.first().map_or(self.state.seq() + 1, |it| it.0.seq);
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        let (segment, open) =
+            OpenSegment::create(&self.shared.dir, ordinal, self.id, first_seq, &self.lines)?;
+        self.segment = Some(open);
+        self.shared.lock_segments().push(segment);
+        Ok(())
+    }
+
+    fn fail(&mut self) {
+        self.segment = None;
+        let now = Instant::now();
+        let (since, wait) = match &self.retry {
+            Some(retry) => (retry.since, (retry.wait * 2).min(RETRY_MOST)),
+            None => (now, RETRY_FIRST),
+        };
+        self.retry = Some(Retry { since, at: now + wait, wait });
+        self.shared.stats.failures.fetch_add(1, Ordering::Relaxed);
+        self.shared.stats.kept_records.store(self.unwritten.len() as u64, Ordering::Relaxed);
+        self.shared.stats.is_writable.store(false, Ordering::Release);
+    }
+
+    fn try_new_segment(&mut self) {
+        let started = Instant::now();
+        match self.begin_segment() {
+            Ok(()) => {
+                let failing_ms =
+                    self.retry.take().map_or(0, |it| it.since.elapsed().as_millis() as u64);
+                let n_kept = self.unwritten.len();
+                info!(n_kept, failing_ms, "The disk is back; {n_kept} kept records are on it.");
+                self.show(started.elapsed());
+                self.shared.stats.kept_records.store(0, Ordering::Relaxed);
+                self.shared.stats.is_writable.store(true, Ordering::Release);
+            }
+            Err(_) => self.fail(),
+        }
+    }
+
+    /// Lets readers see what is on disk now.
+    fn show(&mut self, took: Duration) {
+        let stats = &self.shared.stats;
+        stats.observe_sync(self.unwritten.len(), self.lines.len(), took);
+        let mut head: Seq = 0;
+        let mut view = self.shared.view_mut();
+        for (record, size) in self.unwritten.drain(..) {
+            view.state.apply(&record);
+            head = record.seq;
+            view.ring.push(record, size);
+        }
+        view.head = head;
+        drop(view);
+        self.lines.clear();
+        // A burst's buffer is not kept for ever.
+        self.lines.shrink_to(1024 * 1024);
+    }
+}
