@@ -87,6 +87,8 @@ pub struct Call {
     pub admin_id: Option<Label>,
     /// In order; the message of id n stands at n - 1.
     pub messages: Vec<Arc<Message>>,
+    /// How often the caller spoke.
+    pub turns: u32,
     /// Supervisors' words up to here were spoken to the caller.
     pub heard: Option<MessageId>,
     /// The latest requests that brought words, for redeliveries: token and the caller's message.
@@ -126,14 +128,5 @@ impl Call {
     /// The answer to the message `id`: the first one after it that is not the caller's.
     pub fn answer_to(&self, id: MessageId) -> Option<&Arc<Message>> {
         self.messages.iter().skip(id.0 as usize).find(|it| it.role != Role::User)
-    }
-
-    /// How often the caller spoke.
-    pub fn turns(&self) -> usize {
-        self.messages.iter().filter(|it| it.role == Role::User).count()
-    }
-
-    pub fn answered_by_last(&self) -> Option<AnsweredBy> {
-        self.messages.iter().rev().find_map(|it| it.answered_by)
     }
 }

@@ -143,6 +143,7 @@ impl State {
             end_reason: None,
             admin_id: None,
             messages: Vec::new(),
+            turns: 0,
             heard: None,
             requests: VecDeque::new(),
             last_seq: record.seq,
@@ -154,6 +155,7 @@ impl State {
     fn add_message(&mut self, event: &MessageAdded, record: &Record) {
         self.change(event.call_id, record, |call| {
             call.messages.push(Arc::clone(&event.message));
+            call.turns += u32::from(event.message.role == Role::User);
             call.last_message_at = record.at;
             if let Some(token) = event.request.as_ref().filter(|_| event.message.role == Role::User)
             {

@@ -32,13 +32,13 @@ use tokio::sync::oneshot;
 pub use self::commit::{Committed, Draft, Need, Pending};
 pub use self::error::JournalError;
 pub use self::reader::Reader;
-pub use self::stats::{SYNC_BOUNDS_US, Stats};
+pub use self::stats::Stats;
 
 use self::commit::Change;
 use self::segment::{OpenSegment, Segment};
 use self::view::View;
 use self::writer::{Command, Writer};
-use crate::domain::{JournalId, Position, Seq, State};
+use crate::domain::{JournalId, Position, Record, Seq, State};
 
 /// A segment is closed and the next begun when it has reached this size.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -238,6 +238,21 @@ impl Journal {
     /// A reader that hands out what comes after `seq`.
     pub fn read_after(&self, seq: Seq) -> Reader {
         Reader::new(Arc::clone(&self.shared), seq)
+    }
+
+    /// Up to `limit` records after `seq` if memory still holds them all; never touches the disk.
+    pub fn recent_after(&self, seq: Seq, limit: usize) -> Option<Vec<Arc<Record>>> {
+        let view = self.shared.view();
+        if seq == view.head {
+            return Some(Vec::new());
+        }
+        view.ring.after(seq, limit)
+    }
+
+    /// The durable state with the last sequence in it.
+    pub fn snapshot_at_head(&self) -> (State, Seq) {
+        let view = self.shared.view();
+        (view.state.clone(), view.head)
     }
 
     /// Whether the records after `seq` are still held, in memory or on disk.

@@ -60,10 +60,10 @@ impl Reader {
         if self.after >= head {
             return Ok(Vec::new());
         }
-        self.from_disk(head, limit, limit_bytes)
+        self.read_disk(head, limit, limit_bytes)
     }
 
-    fn from_disk(
+    fn read_disk(
         &mut self,
         head: Seq,
         limit: usize,

@@ -3,9 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper bounds of the sync-time histogram, in microseconds.
-pub const SYNC_BOUNDS_US: [u64; 12] =
-    [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000];
+use prometheus_client::metrics::histogram::Histogram;
+
+/// Upper bounds in seconds: from a fast local disk to a sick one.
+const SYNC_BOUNDS: [f64; 12] =
+    [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
+const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 512.0];
 
 #[derive(Debug)]
 pub struct Stats {
@@ -18,9 +21,10 @@ pub struct Stats {
     pub syncs: AtomicU64,
     pub records: AtomicU64,
     pub bytes: AtomicU64,
-    pub sync_us: AtomicU64,
-    /// Syncs that took up to the bound of the same place; the last one: longer.
-    pub sync_buckets: [AtomicU64; SYNC_BOUNDS_US.len() + 1],
+    /// One write with its sync.
+    pub sync_seconds: Histogram,
+    /// Records that shared one sync.
+    pub batch_records: Histogram,
 }
 
 impl Default for Stats {
@@ -32,20 +36,18 @@ impl Default for Stats {
             syncs: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            sync_us: AtomicU64::new(0),
-            sync_buckets: Default::default(),
+            sync_seconds: Histogram::new(SYNC_BOUNDS),
+            batch_records: Histogram::new(BATCH_BOUNDS),
         }
     }
 }
 
 impl Stats {
     pub(super) fn observe_sync(&self, n_records: usize, n_bytes: usize, took: Duration) {
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.syncs.fetch_add(1, Ordering::Relaxed);
         self.records.fetch_add(n_records as u64, Ordering::Relaxed);
         self.bytes.fetch_add(n_bytes as u64, Ordering::Relaxed);
-        self.sync_us.fetch_add(us, Ordering::Relaxed);
-        let bucket = SYNC_BOUNDS_US.iter().position(|bound| us <= *bound);
-        self.sync_buckets[bucket.unwrap_or(SYNC_BOUNDS_US.len())].fetch_add(1, Ordering::Relaxed);
+        self.sync_seconds.observe(took.as_secs_f64());
+        self.batch_records.observe(n_records as f64);
     }
 }

@@ -1,0 +1,335 @@
+//! `total.json`: the state in the published format, with its place in the journal.
+//!
+//! The one idea: it is a checkpoint and the published file at once. It is taken from a snapshot
+//! that costs a pointer per call, and written on its own thread, so that no turn waits for it.
+//! Written beside, synced, renamed, the folder synced: there is always a whole one.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::domain::{
+    Alert, AlertId, AlertKind, AnsweredBy, Call, CallId, CallStatus, CardStep, ConversationId,
+    EndReason, JournalId, Label, Medium, Message, MessageId, PhoneNumber, Position, PublishedCall,
+    PublishedMessage, Role, Seq, State, SyncStatus, Timestamp, Urgency,
+};
+use crate::journal::Journal;
+
+/// The journal must have grown by this much before a new checkpoint is worth its writing.
+const GROWN_BYTES: u64 = 4 * 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    #[error("cannot {doing} {}", .path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error(
+        "{} cannot be read: {source}. Nothing was changed. Restore it from a backup, or move it \
+         away: the journal rebuilds it",
+        .path.display()
+    )]
+    Unreadable { path: PathBuf, source: serde_json::Error },
+    #[error(
+        "{} has an impossible content: {why}. Nothing was changed. Restore it from a backup, or \
+         move it away: the journal rebuilds it",
+        .path.display()
+    )]
+    Impossible { path: PathBuf, why: String },
+}
+
+pub fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join("total.json")
+}
+
+/// Writes the state in the published format; what the API answers and what the file holds.
+///
+/// # Errors
+/// The writer's.
+pub fn write(
+    state: &State,
+    position: Position,
+    sync_of: &dyn Fn(&Call) -> SyncStatus,
+    out: impl Write,
+) -> serde_json::Result<()> {
+    let mut calls: Vec<&Arc<Call>> = state.calls().collect();
+    calls.sort_unstable_by_key(|it| it.id);
+    let total = Total {
+        active_calls: Calls { calls: &calls, sync_of },
+        active_conversations: Conversations(&calls),
+        alerts: state.alerts().map(|it| &**it).collect(),
+        journal_id: position.journal.as_str(),
+        journal_seq: position.seq,
+    };
+    serde_json::to_writer(out, &total)
+}
+
+/// Puts the state on disk; returns its size in bytes.
+///
+/// # Errors
+/// [`SnapshotError::Io`]; the file that was there stays.
+pub fn save(
+    data_dir: &Path,
+    state: &State,
+    position: Position,
+    sync_of: &dyn Fn(&Call) -> SyncStatus,
+) -> Result<u64, SnapshotError> {
+    let (path, beside) = (path(data_dir), data_dir.join("total.json.new"));
+    let io = |doing| {
+        let path = beside.clone();
+        move |source| SnapshotError::Io { doing, path, source }
+    };
+    let file = File::create(&beside).map_err(io("create"))?;
+    let mut out = BufWriter::with_capacity(256 * 1024, file);
+    write(state, position, sync_of, &mut out).map_err(io::Error::from).map_err(io("write"))?;
+    let file = out.into_inner().map_err(|err| io("write")(err.into_error()))?;
+    file.sync_all().map_err(io("sync"))?;
+    let size = file.metadata().map_err(io("measure"))?.len();
+    fs::rename(&beside, &path).map_err(io("rename"))?;
+    File::open(data_dir).and_then(|it| it.sync_all()).map_err(io("sync the folder of"))?;
+    Ok(size)
+}
+
+/// Reads the stored state; `None` if there is no file.
+///
+/// # Errors
+/// [`SnapshotError`]: unreadable is not empty.
+pub fn load(data_dir: &Path) -> Result<Option<(State, Position)>, SnapshotError> {
+    let path = path(data_dir);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(SnapshotError::Io { doing: "read", path, source }),
+    };
+    let stored: StoredTotal = serde_json::from_slice(&bytes)
+        .map_err(|source| SnapshotError::Unreadable { path: path.clone(), source })?;
+    stored.into_state().map(Some).map_err(|why| SnapshotError::Impossible { path, why })
+}
+
+/// Writes a checkpoint whenever the journal has grown enough; the work of the thread `snapshot`.
+/// Returns when the journal is closed; the last checkpoint is the caller's.
+pub fn follow(
+    journal: &Journal,
+    bell: &crossbeam_channel::Receiver<()>,
+    data_dir: &Path,
+    sync_of: &dyn Fn(&Call) -> SyncStatus,
+) {
+    let mut written_at = journal.stats().bytes.load(Ordering::Relaxed);
+    let mut size = fs::metadata(path(data_dir)).map_or(0, |it| it.len());
+    while bell.recv().is_ok() {
+        let bytes = journal.stats().bytes.load(Ordering::Relaxed);
+        if bytes - written_at < GROWN_BYTES.max(size) {
+            continue;
+        }
+        written_at = bytes;
+        let (state, seq) = journal.snapshot_at_head();
+        match save(data_dir, &state, journal.position(seq), sync_of) {
+            Ok(new_size) => size = new_size,
+            // The journal has everything; the next growth tries again.
+            Err(err) => tracing::warn!(error = %err, "A checkpoint could not be written."),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Total<'a> {
+    active_calls: Calls<'a>,
+    active_conversations: Conversations<'a>,
+    alerts: Vec<&'a Alert>,
+    journal_id: &'a str,
+    journal_seq: Seq,
+}
+
+struct Calls<'a> {
+    calls: &'a [&'a Arc<Call>],
+    sync_of: &'a dyn Fn(&Call) -> SyncStatus,
+}
+
+#[derive(Serialize)]
+struct StoredCallOut<'a> {
+    #[serde(flatten)]
+    call: PublishedCall<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heard: Option<MessageId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    requests: Vec<&'a (Label, MessageId)>,
+    last_seq: Seq,
+}
+
+impl Serialize for Calls<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_map(self.calls.iter().map(|call| {
+            let stored = StoredCallOut {
+                call: PublishedCall::new(call, (self.sync_of)(call)),
+                heard: call.heard,
+                requests: call.requests.iter().collect(),
+                last_seq: call.last_seq,
+            };
+            (call.id, stored)
+        }))
+    }
+}
+
+struct Conversations<'a>(&'a [&'a Arc<Call>]);
+
+#[derive(Serialize)]
+struct ConversationOut<'a> {
+    call_id: CallId,
+    messages: Messages<'a>,
+}
+
+struct Messages<'a>(&'a [Arc<Message>]);
+
+#[derive(Serialize)]
+struct MessageOut<'a> {
+    #[serde(flatten)]
+    message: PublishedMessage<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<&'a CardStep>,
+}
+
+impl Serialize for Conversations<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_map(self.0.iter().map(|call| {
+            let messages = Messages(&call.messages);
+            (call.conversation_id(), ConversationOut { call_id: call.id, messages })
+        }))
+    }
+}
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut map = out.serialize_map(Some(self.0.len()))?;
+        for message in self.0 {
+            let card = message.card.as_ref();
+            map.serialize_entry(&message.id, &MessageOut { message: (&**message).into(), card })?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Deserialize)]
+struct StoredTotal {
+    active_calls: BTreeMap<CallId, StoredCall>,
+    active_conversations: BTreeMap<ConversationId, StoredConversation>,
+    #[serde(default)]
+    alerts: Vec<StoredAlert>,
+    journal_id: String,
+    journal_seq: Seq,
+}
+
+#[derive(Deserialize)]
+struct StoredCall {
+    worker_id: Arc<str>,
+    mobile_no: PhoneNumber,
+    urgency: Urgency,
+    status: CallStatus,
+    timestamp: Timestamp,
+    medium: Medium,
+    last_message_at: Timestamp,
+    admin_id: Option<Label>,
+    call_sid: Option<Label>,
+    language: Option<Label>,
+    ended_at: Option<Timestamp>,
+    end_reason: Option<EndReason>,
+    heard: Option<MessageId>,
+    #[serde(default)]
+    requests: Vec<(Label, MessageId)>,
+    last_seq: Seq,
+}
+
+#[derive(Deserialize)]
+struct StoredConversation {
+    messages: BTreeMap<MessageId, StoredMessage>,
+}
+
+#[derive(Deserialize)]
+struct StoredMessage {
+    role: Role,
+    content: Arc<str>,
+    timestamp: Timestamp,
+    sources: Arc<str>,
+    answered_by: Option<AnsweredBy>,
+    card: Option<CardStep>,
+}
+
+#[derive(Deserialize)]
+struct StoredAlert {
+    alert_id: AlertId,
+    kind: AlertKind,
+    call_id: Option<CallId>,
+    detail: Arc<str>,
+    at: Timestamp,
+}
+
+impl StoredTotal {
+    fn into_state(mut self) -> Result<(State, Position), String> {
+        let journal: JournalId =
+            self.journal_id.parse().map_err(|_| "`journal_id` is no journal id".to_owned())?;
+        let mut calls = Vec::with_capacity(self.active_calls.len());
+        for (id, stored) in self.active_calls {
+            let conversation = self.active_conversations.remove(&id.conversation());
+            let messages = conversation.map(|it| it.messages).unwrap_or_default();
+            calls.push(stored.into_call(id, messages)?);
+        }
+        let alerts = self.alerts.into_iter().map(|it| Alert {
+            alert_id: it.alert_id,
+            kind: it.kind,
+            call_id: it.call_id,
+            detail: it.detail,
+            at: it.at,
+        });
+        let state = State::restore(calls, alerts.collect(), self.journal_seq);
+        Ok((state, Position { journal, seq: self.journal_seq }))
+    }
+}
+
+impl StoredCall {
+    fn into_call(
+        self,
+        id: CallId,
+        stored: BTreeMap<MessageId, StoredMessage>,
+    ) -> Result<Call, String> {
+        let mut messages = Vec::with_capacity(stored.len());
+        let mut turns = 0;
+        for (place, (message_id, it)) in stored.into_iter().enumerate() {
+            if message_id.0 as usize != place + 1 {
+                return Err(format!("{id} has no message {}", place + 1));
+            }
+            turns += u32::from(it.role == Role::User);
+            messages.push(Arc::new(Message {
+                id: message_id,
+                role: it.role,
+                content: it.content,
+                timestamp: it.timestamp,
+                sources: it.sources,
+                answered_by: it.answered_by,
+                card: it.card,
+            }));
+        }
+        Ok(Call {
+            id,
+            worker_id: self.worker_id,
+            caller: self.mobile_no,
+            call_sid: self.call_sid,
+            medium: self.medium,
+            language: self.language,
+            urgency: self.urgency,
+            status: self.status,
+            started_at: self.timestamp,
+            last_message_at: self.last_message_at,
+            ended_at: self.ended_at,
+            end_reason: self.end_reason,
+            admin_id: self.admin_id,
+            messages,
+            turns,
+            heard: self.heard,
+            requests: self.requests.into(),
+            last_seq: self.last_seq,
+        })
+    }
+}
