@@ -12,8 +12,11 @@
 mod call_status;
 mod form;
 pub mod signature;
+mod speakable;
+mod twiml;
 mod webhook;
 
 pub use call_status::CallStatus;
 pub use form::{FormError, Pair, parse_form};
+pub use twiml::{LAST_RESORT, Twiml, TwimlError};
 pub use webhook::Webhook;
