@@ -16,8 +16,8 @@ impl Phrase {
         let mut rest = words(speech);
         loop {
             let mut here = rest.clone();
-            let all = |it: &Box<str>| here.next().is_some_and(|said| is_same(said, it));
-            if self.0.iter().all(all) {
+            let mut is_next = |word: &str| here.next().is_some_and(|said| is_same(said, word));
+            if self.0.iter().all(|it| is_next(it)) {
                 return true;
             }
             if rest.next().is_none() {
