@@ -12,7 +12,7 @@ pub enum CardsError {
     TooLarge,
     #[error("line {line} is not TOML: {problem}")]
     Syntax { line: usize, problem: String },
-    /// `place` is such as "card `fire`, step 2" or "[site]".
+    /// `place` is such as "card `fire`, step 2" or "the file".
     #[error("{place}: `{field}` {problem}")]
     Field {
         place: String,

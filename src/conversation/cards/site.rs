@@ -136,7 +136,7 @@ impl Site {
     }
 }
 
-/// "the lawn from Hall 2, or the main gate from anywhere else": right for every caller, because
+/// "the lawn if you are at Hall 2, or the main gate if you are anywhere else": right for every caller, because
 /// nobody knows yet where this one is.
 fn spoken_assembly(points: &[AssemblyPoint]) -> Option<String> {
     if points.len() > MAX_SPOKEN_POINTS {
@@ -145,14 +145,14 @@ fn spoken_assembly(points: &[AssemblyPoint]) -> Option<String> {
     let general: Vec<_> = points.iter().filter(|it| it.zone.is_none()).collect();
     let mut parts: Vec<String> = points
         .iter()
-        .filter_map(|it| Some(format!("{} from {}", it.place, it.zone.as_ref()?)))
+        .filter_map(|it| Some(format!("{} if you are at {}", it.place, it.zone.as_ref()?)))
         .collect();
     if !general.is_empty() {
         let places: Vec<_> = general.iter().map(|it| it.place.as_str()).collect();
         let elsewhere = if parts.is_empty() {
             ""
         } else {
-            " from anywhere else"
+            " if you are anywhere else"
         };
         parts.push(format!("{}{elsewhere}", places.join(" or ")));
     }
@@ -211,16 +211,16 @@ mod tests {
         for (points, spoken) in [
             (vec![], None),
             (vec![gate.clone()], Some("the main gate")),
-            (vec![lawn.clone()], Some("the lawn from Hall 2")),
+            (vec![lawn.clone()], Some("the lawn if you are at Hall 2")),
             (
                 vec![gate.clone(), lawn.clone()],
-                Some("the lawn from Hall 2, or the main gate from anywhere else"),
+                Some("the lawn if you are at Hall 2, or the main gate if you are anywhere else"),
             ),
             (
                 vec![lawn.clone(), park, gate],
                 Some(
-                    "the lawn from Hall 2, car park B from the office, or the main gate from \
-                     anywhere else",
+                    "the lawn if you are at Hall 2, car park B if you are at the office, or the \
+                     main gate if you are anywhere else",
                 ),
             ),
             (vec![lawn; 5], Some("the assembly point for your area")),

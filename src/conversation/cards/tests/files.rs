@@ -197,6 +197,18 @@ fn a_refused_file_names_the_place_the_field_and_the_repair() {
     }
 }
 
+#[test]
+fn endless_nesting_is_refused() {
+    let n = 100_000;
+    for (start, nested) in [("a=", "["), ("a=", "{a="), ("", "a."), ("[", "a.")] {
+        let file = format!("{start}{}", nested.repeat(n / nested.len()));
+
+        let err = Cards::parse(&file).expect_err("not TOML");
+
+        assert!(err.to_string().starts_with("line 1"), "{err}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_without_a_panic(text in "(?s).{0,400}") {
@@ -215,5 +227,4 @@ proptest! {
             prop_assert!(places.iter().any(|it| err.starts_with(it)), "{}", err);
         }
     }
-
 }

@@ -44,8 +44,8 @@ fn with_site_data_every_sentence_is_right_and_filled() {
     let texts = all_texts(&cards);
     texts.iter().for_each(|it| check_sentence(it));
     let fire = say(&cards, FIRE, None);
-    let expected = "Leave the building now and go to the north gate from the tank farm, or car \
-        park B from anywhere else.";
+    let expected = "Leave the building now and go to the north gate if you are at the tank \
+        farm, or car park B if you are anywhere else.";
     assert!(fire.text.starts_with(expected), "{}", fire.text);
     for part in [
         "on 112",
