@@ -1,6 +1,10 @@
 //! Aurora: a self-hosted voice-call conversation server.
+//!
+//! A call's way: [`routes`] (HTTP in) → [`conversation`] (what to answer) → [`journal`] (one
+//! append) → [`readers`] (who follows it). `docs/architecture.md` is the map.
 
 pub mod conversation;
 pub mod domain;
 pub mod journal;
+pub mod readers;
 pub mod telephony;

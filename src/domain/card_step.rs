@@ -1,12 +1,14 @@
-//! How far a call has come through an offline card.
+//! How far a call has come in an offline card.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A step of a card: the card's id and the step's place in it, from 0.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The step that the caller heard last. Kept with the call, so that a restart goes on with the next.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CardStep {
+    /// Id of the card. A reload may have removed it; the call then starts anew.
     pub card: Arc<str>,
+    /// From 0.
     pub step: u16,
 }
