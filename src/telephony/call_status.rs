@@ -58,15 +58,7 @@ mod tests {
         for word in ["completed", "busy", "failed", "no-answer", "canceled"] {
             assert!(CallStatus::parse(word).is_final(), "{word}");
         }
-        for word in [
-            "queued",
-            "initiated",
-            "ringing",
-            "in-progress",
-            "answered",
-            "",
-            "paused",
-        ] {
+        for word in ["queued", "initiated", "ringing", "in-progress", "answered", "", "paused"] {
             assert!(!CallStatus::parse(word).is_final(), "{word}");
         }
     }

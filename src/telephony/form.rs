@@ -18,11 +18,7 @@ pub enum FormError {
     #[error("the form has no {name}")]
     Missing { name: &'static str },
     #[error("{name} has {n_chars} characters, at most {max} are allowed")]
-    TooLong {
-        name: &'static str,
-        n_chars: usize,
-        max: usize,
-    },
+    TooLong { name: &'static str, n_chars: usize, max: usize },
     #[error("{name} contains a character that is not allowed there")]
     Character { name: &'static str },
 }
@@ -59,22 +55,14 @@ mod tests {
         let pairs = parse_form(body).expect("five parameters are few");
 
         let pairs: Vec<_> = pairs.iter().map(|it| (&*it.0, &*it.1)).collect();
-        let expected = [
-            ("B", "+1 2%20"),
-            ("A", "café"),
-            ("A", ""),
-            ("flag", ""),
-            ("bad", "\u{FFFD}%zz"),
-        ];
+        let expected =
+            [("B", "+1 2%20"), ("A", "café"), ("A", ""), ("flag", ""), ("bad", "\u{FFFD}%zz")];
         assert_eq!(pairs, expected);
     }
 
     #[test]
     fn a_form_without_end_is_refused() {
-        assert_eq!(
-            parse_form("a=1&".repeat(200).as_bytes()).map(|it| it.len()),
-            Ok(200)
-        );
+        assert_eq!(parse_form("a=1&".repeat(200).as_bytes()).map(|it| it.len()), Ok(200));
         let more = "a=1&".repeat(201);
         assert_eq!(parse_form(more.as_bytes()), Err(FormError::TooManyPairs));
     }

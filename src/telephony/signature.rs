@@ -32,10 +32,8 @@ pub fn verify(tokens: &[&str], url: &str, params: &[Pair<'_>], header: &str) -> 
     let spellings = [Some(without_port(url)), with_default_port(url)];
 
     // A name that comes twice is signed as the sorted set of its values.
-    let mut signed: Vec<_> = params
-        .iter()
-        .map(|(name, value)| (name.as_ref(), value.as_ref()))
-        .collect();
+    let mut signed: Vec<_> =
+        params.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
     signed.sort_unstable();
     signed.dedup();
 
@@ -98,9 +96,7 @@ fn without_fragment(url: &str) -> &str {
 /// The address cut into all before the port, the port, and all behind it.
 fn around_port(url: &str) -> Option<(&str, Option<&str>, &str)> {
     let host_at = url.find("://")? + 3;
-    let host_end = url[host_at..]
-        .find(['/', '?'])
-        .map_or(url.len(), |it| host_at + it);
+    let host_end = url[host_at..].find(['/', '?']).map_or(url.len(), |it| host_at + it);
     let (before, rest) = url.split_at(host_end);
     // The last colon is a port's unless it stands inside the brackets of an IPv6 address.
     match before[host_at..].rsplit_once(':') {

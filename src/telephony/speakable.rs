@@ -84,11 +84,7 @@ fn piece_end(text: &str) -> usize {
     let (mut n_chars, mut encoded, mut previous) = (0, 0, ' ');
     for (at, it) in text.char_indices() {
         n_chars += 1;
-        encoded += if it.is_ascii_alphanumeric() {
-            1
-        } else {
-            3 * it.len_utf8()
-        };
+        encoded += if it.is_ascii_alphanumeric() { 1 } else { 3 * it.len_utf8() };
         if n_chars > MAX_SAY_CHARS || encoded > MAX_SAY_ENCODED {
             return sentence.or(blank).unwrap_or(at);
         }
@@ -125,10 +121,7 @@ mod tests {
 
     #[test]
     fn blanks_are_single_and_controls_gone() {
-        assert_eq!(
-            clean(" a\r\n\t b\u{0}\u{b}\u{1b}c\u{FFFF} \u{a0}d \u{85}"),
-            "a b c d"
-        );
+        assert_eq!(clean(" a\r\n\t b\u{0}\u{b}\u{1b}c\u{FFFF} \u{a0}d \u{85}"), "a b c d");
     }
 
     #[test]

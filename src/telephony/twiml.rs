@@ -162,12 +162,7 @@ impl Twiml {
     }
 
     fn listen(&self, text: &str, timeout_s: u32) -> String {
-        let Self {
-            language,
-            action,
-            hints,
-            ..
-        } = self;
+        let Self { language, action, hints, .. } = self;
         let mut xml = String::with_capacity(700 + hints.len() + text.len() * 2);
         xml.push_str(DECLARATION);
         xml.push_str(r#"<Response><Gather input="speech dtmf" action=""#);

@@ -40,9 +40,7 @@ fn is_forbidden(it: char) -> bool {
 
 #[test]
 fn an_answer_is_spoken_and_listens_again() {
-    let xml = twiml()
-        .with_hints(["Hall 2", "valve, main"])
-        .answer("Where are you?");
+    let xml = twiml().with_hints(["Hall 2", "valve, main"]).answer("Where are you?");
 
     let expected = concat!(
         r#"<?xml version="1.0" encoding="UTF-8"?><Response><Gather input="speech dtmf" "#,
@@ -72,13 +70,7 @@ fn while_a_supervisor_holds_the_call_the_line_stays_open() {
 
     assert_eq!(read(&silent).1, ["Response", "Gather", "Redirect"]);
     assert!(silent.contains(r#"timeout="3""#));
-    assert_eq!(
-        read(&spoken),
-        (
-            "Help is near.".into(),
-            names(&["Gather", "Say", "Redirect"])
-        )
-    );
+    assert_eq!(read(&spoken), ("Help is near.".into(), names(&["Gather", "Say", "Redirect"])));
 }
 
 #[test]
@@ -92,9 +84,7 @@ fn a_failure_keeps_the_caller_on_the_line() {
 
 #[test]
 fn an_absolute_base_is_used_in_both_places() {
-    let twiml = twiml()
-        .with_base("https://voice.example.com/a&b/")
-        .expect("absolute");
+    let twiml = twiml().with_base("https://voice.example.com/a&b/").expect("absolute");
 
     let xml = twiml.answer("Hello.");
 
@@ -105,19 +95,11 @@ fn an_absolute_base_is_used_in_both_places() {
 
 #[test]
 fn wrong_settings_are_named() {
-    for language in [
-        "", "en", "en-", "e-US", "en_US", "en-US\"", "en-U S", "english",
-    ] {
+    for language in ["", "en", "en-", "e-US", "en_US", "en-US\"", "en-U S", "english"] {
         let err = Twiml::new(language).expect_err(language);
         assert!(err.to_string().contains("en-US"), "{err}");
     }
-    for base in [
-        "",
-        "voice.example.com",
-        "ftp://a/",
-        "https://a/?b=c",
-        "https://a/#b",
-    ] {
+    for base in ["", "voice.example.com", "ftp://a/", "https://a/?b=c", "https://a/#b"] {
         assert!(twiml().with_base(base).is_err(), "{base}");
     }
     assert!(Twiml::new("zh-Hans-CN").is_ok());
@@ -125,10 +107,7 @@ fn wrong_settings_are_named() {
 
 #[test]
 fn numbers_are_spaced_out_and_nothing_is_said_of_nothing() {
-    assert_eq!(
-        read(&twiml().answer("Call +15550100.")).0,
-        "Call + 1 5 5 5 0 1 0 0."
-    );
+    assert_eq!(read(&twiml().answer("Call +15550100.")).0, "Call + 1 5 5 5 0 1 0 0.");
     for text in ["", "  ", "...", "\u{1}"] {
         assert!(!twiml().answer(text).contains("<Say"), "{text:?}");
     }
@@ -146,16 +125,10 @@ fn markup_in_the_text_stays_text() {
 
 #[test]
 fn the_longest_answer_with_the_longest_hints_stays_below_64_kb() {
-    let hints: Vec<String> = (0..600)
-        .map(|it| format!("{it}{}", "&".repeat(90)))
-        .collect();
+    let hints: Vec<String> = (0..600).map(|it| format!("{it}{}", "&".repeat(90))).collect();
     let twiml = twiml().with_hints(&hints);
 
-    for text in [
-        "Stay calm. ".repeat(90_000),
-        "a\"&".repeat(90_000),
-        "é".repeat(90_000),
-    ] {
+    for text in ["Stay calm. ".repeat(90_000), "a\"&".repeat(90_000), "é".repeat(90_000)] {
         let xml = twiml.answer(&text);
         assert!(xml.len() <= 64_000, "{}", xml.len());
         assert!(!read(&xml).0.is_empty());
@@ -167,17 +140,10 @@ fn hints_are_bounded_in_number_and_length() {
     let hints: Vec<String> = (0..600).map(|it| format!("w{it}")).collect();
     let long = "x".repeat(101);
 
-    let xml = twiml()
-        .with_hints(hints.iter().chain([&long]))
-        .answer("Hello.");
+    let xml = twiml().with_hints(hints.iter().chain([&long])).answer("Hello.");
 
     assert!(xml.contains("w499\"") && !xml.contains("w500"));
-    assert!(
-        !twiml()
-            .with_hints([long])
-            .answer("Hello.")
-            .contains("hints")
-    );
+    assert!(!twiml().with_hints([long]).answer("Hello.").contains("hints"));
 }
 
 fn names(inside: &[&str]) -> Vec<String> {

@@ -86,9 +86,7 @@ impl<'a> Webhook<'a> {
     /// # Errors
     /// [`FormError::Missing`].
     pub fn require_from(&self) -> Result<&str, FormError> {
-        self.from
-            .as_deref()
-            .ok_or(FormError::Missing { name: "From" })
+        self.from.as_deref().ok_or(FormError::Missing { name: "From" })
     }
 }
 
@@ -137,10 +135,7 @@ fn are_keys(text: &str) -> bool {
 }
 
 fn is_language(text: &str) -> bool {
-    text.len() <= 35
-        && text
-            .bytes()
-            .all(|it| it.is_ascii_alphanumeric() || it == b'-')
+    text.len() <= 35 && text.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
 }
 
 #[cfg(test)]
@@ -194,9 +189,7 @@ mod tests {
             ("From=anonymous", "anonymous"),
             ("From=client:ann%20lee", "client:ann lee"),
         ] {
-            with(sent, |it| {
-                assert_eq!(it.expect("valid").require_from(), Ok(read), "{sent}")
-            });
+            with(sent, |it| assert_eq!(it.expect("valid").require_from(), Ok(read), "{sent}"));
         }
     }
 
@@ -218,22 +211,10 @@ mod tests {
         let long = format!("CallSid={}", "x".repeat(65));
         let long_from = format!("From={}", "é".repeat(65));
         for (body, message) in [
-            (
-                "CallSid=a/b",
-                "CallSid contains a character that is not allowed there",
-            ),
-            (
-                "From=1%0D%0A2",
-                "From contains a character that is not allowed there",
-            ),
-            (
-                long.as_str(),
-                "CallSid has 65 characters, at most 64 are allowed",
-            ),
-            (
-                long_from.as_str(),
-                "From has 65 characters, at most 64 are allowed",
-            ),
+            ("CallSid=a/b", "CallSid contains a character that is not allowed there"),
+            ("From=1%0D%0A2", "From contains a character that is not allowed there"),
+            (long.as_str(), "CallSid has 65 characters, at most 64 are allowed"),
+            (long_from.as_str(), "From has 65 characters, at most 64 are allowed"),
         ] {
             with(body, |it| {
                 let err = it.expect_err("the form is invalid");

@@ -14,9 +14,5 @@ pub enum CardsError {
     Syntax { line: usize, problem: String },
     /// `place` is such as "card `fire`, step 2" or "the file".
     #[error("{place}: `{field}` {problem}")]
-    Field {
-        place: String,
-        field: String,
-        problem: String,
-    },
+    Field { place: String, field: String, problem: String },
 }

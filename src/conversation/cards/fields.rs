@@ -14,11 +14,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub fn new(place: impl Into<String>, table: &'a Table) -> Self {
-        Self {
-            place: place.into(),
-            table,
-            known: Vec::new(),
-        }
+        Self { place: place.into(), table, known: Vec::new() }
     }
 
     /// Names the place better, once its id is known.
@@ -66,10 +62,7 @@ impl<'a> Fields<'a> {
         max: usize,
     ) -> Result<Vec<&'a str>, CardsError> {
         let entries = self.list(key, max_entries, "a list of texts such as [\"…\", \"…\"]")?;
-        entries
-            .iter()
-            .map(|it| self.check_text(key, it, max))
-            .collect()
+        entries.iter().map(|it| self.check_text(key, it, max)).collect()
     }
 
     pub fn tables(
@@ -95,10 +88,7 @@ impl<'a> Fields<'a> {
 
     /// Refuses keys that are not known.
     pub fn finish(self) -> Result<(), CardsError> {
-        let unknown = self
-            .table
-            .keys()
-            .find(|it| !self.known.contains(&it.as_str()));
+        let unknown = self.table.keys().find(|it| !self.known.contains(&it.as_str()));
         match unknown {
             None => Ok(()),
             Some(key) => {
@@ -123,10 +113,7 @@ impl<'a> Fields<'a> {
             None => Ok(&[]),
             Some(Value::Array(entries)) if entries.len() > max_entries => {
                 let n = entries.len();
-                Err(self.error(
-                    key,
-                    format!("has {n} entries, at most {max_entries} are allowed"),
-                ))
+                Err(self.error(key, format!("has {n} entries, at most {max_entries} are allowed")))
             }
             Some(Value::Array(entries)) => Ok(entries),
             Some(_) => Err(self.error(key, format!("is not {shape}"))),
@@ -146,10 +133,7 @@ impl<'a> Fields<'a> {
             let problem = format!("has {n_chars} characters, at most {max} are allowed");
             return Err(self.error(key, problem));
         }
-        if text
-            .chars()
-            .any(|it| it.is_control() && !it.is_whitespace())
-        {
+        if text.chars().any(|it| it.is_control() && !it.is_whitespace()) {
             return Err(self.error(key, "contains a control character; remove it"));
         }
         Ok(text)

@@ -83,11 +83,7 @@ fn table(text: &str) -> Result<Table, CardsError> {
     text.parse().map_err(|err: toml::de::Error| {
         let at = err.span().map_or(0, |it| it.start).min(text.len());
         CardsError::Syntax {
-            line: text.as_bytes()[..at]
-                .iter()
-                .filter(|it| **it == b'\n')
-                .count()
-                + 1,
+            line: text.as_bytes()[..at].iter().filter(|it| **it == b'\n').count() + 1,
             problem: err.message().replace('\n', ", "),
         }
     })
@@ -146,14 +142,7 @@ fn read_card(fields: &mut Fields<'_>, site: &Site) -> Result<Card, CardsError> {
         steps.push(read_step(&mut fields, site)?);
         fields.finish()?;
     }
-    Ok(Card {
-        id: id.into(),
-        title: title.into(),
-        urgency,
-        topics,
-        phrases,
-        steps,
-    })
+    Ok(Card { id: id.into(), title: title.into(), urgency, topics, phrases, steps })
 }
 
 fn read_step(fields: &mut Fields<'_>, site: &Site) -> Result<Arc<str>, CardsError> {

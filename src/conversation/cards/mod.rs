@@ -106,15 +106,10 @@ impl Cards {
         let read = || -> io::Result<String> {
             let mut text = String::new();
             let limit = MAX_FILE_BYTES as u64 + 1;
-            fs::File::open(path)?
-                .take(limit)
-                .read_to_string(&mut text)?;
+            fs::File::open(path)?.take(limit).read_to_string(&mut text)?;
             Ok(text)
         };
-        let text = read().map_err(|source| CardsError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = read().map_err(|source| CardsError::Read { path: path.to_owned(), source })?;
         Self::parse(&text)
     }
 

@@ -46,12 +46,7 @@ mod tests {
 
         assert!(phrase.is_in("help, LINE SIX is down again"));
         assert!(phrase.is_in("line line six, is down"));
-        for other in [
-            "",
-            "line six is",
-            "pipeline six is down",
-            "six line is down",
-        ] {
+        for other in ["", "line six is", "pipeline six is down", "six line is down"] {
             assert!(!phrase.is_in(other), "{other}");
         }
         assert!(Phrase::parse("").is_none() && Phrase::parse(" ,.! ").is_none());

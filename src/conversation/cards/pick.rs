@@ -30,11 +30,8 @@ impl Cards {
                 .iter()
                 .filter(move |it| topic.is_some_and(|topic| it.topics.contains(&topic)))
         };
-        let general = || {
-            self.cards
-                .iter()
-                .filter(|it| it.topics.is_empty() && it.phrases.is_empty())
-        };
+        let general =
+            || self.cards.iter().filter(|it| it.topics.is_empty() && it.phrases.is_empty());
         // "When is the fire drill?" has a topic and no urgency: no reason to tell people to run.
         let fits = |it: &&Card| heard.urgency > Urgency::Normal || it.urgency < Urgency::Critical;
         let phrase = self
@@ -53,12 +50,7 @@ impl Cards {
                 let fitting = by_topic().filter(urgent_enough).filter(fits);
                 found(Why::Topic, fitting.min_by_key(least))
             })
-            .or_else(|| {
-                found(
-                    Why::General,
-                    general().filter(urgent_enough).min_by_key(least),
-                )
-            })
+            .or_else(|| found(Why::General, general().filter(urgent_enough).min_by_key(least)))
             .or_else(|| found(Why::Topic, by_topic().filter(below).min_by_key(most)))
             .or_else(|| found(Why::General, general().filter(below).min_by_key(most)))
     }

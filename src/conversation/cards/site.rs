@@ -42,10 +42,7 @@ impl Site {
     /// All numbers that may be said at this site.
     pub fn numbers(&self) -> impl Iterator<Item = &str> {
         let extensions = self.extensions.iter().map(|it| it.number.as_str());
-        self.emergency_number
-            .as_deref()
-            .into_iter()
-            .chain(extensions)
+        self.emergency_number.as_deref().into_iter().chain(extensions)
     }
 
     /// All names of places and people's desks, for the speech recognition.
@@ -72,11 +69,7 @@ impl Site {
         for zone in fields.texts("zones", MAX_ENTRIES, MAX_CHARS)? {
             site.zones.push(checked(&fields, "zones", zone)?);
         }
-        for (i, table) in fields
-            .tables("extensions", MAX_ENTRIES)?
-            .into_iter()
-            .enumerate()
-        {
+        for (i, table) in fields.tables("extensions", MAX_ENTRIES)?.into_iter().enumerate() {
             let mut entry = Fields::new(format!("[site], extension {}", i + 1), table);
             let name = place(&mut entry, "name")?;
             let name = name.ok_or_else(|| entry.error("name", "is missing"))?;
@@ -89,11 +82,7 @@ impl Site {
             entry.finish()?;
             site.extensions.push(Extension { name, number });
         }
-        for (i, table) in fields
-            .tables("assembly_points", MAX_ENTRIES)?
-            .into_iter()
-            .enumerate()
-        {
+        for (i, table) in fields.tables("assembly_points", MAX_ENTRIES)?.into_iter().enumerate() {
             let mut entry = Fields::new(format!("[site], assembly point {}", i + 1), table);
             let zone = place(&mut entry, "zone")?;
             let place = place(&mut entry, "place")?;
@@ -129,10 +118,7 @@ impl Site {
 
     fn extension(&self, name: &str) -> Option<&str> {
         let is_it = |it: &&Extension| it.name.to_lowercase() == name.to_lowercase();
-        self.extensions
-            .iter()
-            .find(is_it)
-            .map(|it| it.number.as_str())
+        self.extensions.iter().find(is_it).map(|it| it.number.as_str())
     }
 }
 
@@ -149,19 +135,11 @@ fn spoken_assembly(points: &[AssemblyPoint]) -> Option<String> {
         .collect();
     if !general.is_empty() {
         let places: Vec<_> = general.iter().map(|it| it.place.as_str()).collect();
-        let elsewhere = if parts.is_empty() {
-            ""
-        } else {
-            " if you are anywhere else"
-        };
+        let elsewhere = if parts.is_empty() { "" } else { " if you are anywhere else" };
         parts.push(format!("{}{elsewhere}", places.join(" or ")));
     }
     let last = parts.pop()?;
-    Some(if parts.is_empty() {
-        last
-    } else {
-        format!("{}, or {last}", parts.join(", "))
-    })
+    Some(if parts.is_empty() { last } else { format!("{}, or {last}", parts.join(", ")) })
 }
 
 fn place(fields: &mut Fields<'_>, key: &'static str) -> Result<Option<String>, CardsError> {

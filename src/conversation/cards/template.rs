@@ -37,9 +37,8 @@ pub(super) fn fill<'s>(
             }
             (b']', None) => return Err("has a ] without a [".into()),
             (b'{', _) => {
-                let (name, after) = rest
-                    .split_once('}')
-                    .ok_or("has a { without a }; a slot is written {name}")?;
+                let (name, after) =
+                    rest.split_once('}').ok_or("has a { without a }; a slot is written {name}")?;
                 rest = after;
                 match (slot(name.trim())?, &mut optional) {
                     (Some(value), _) => {
@@ -108,9 +107,8 @@ fn check_numbers(literal: &str) -> Result<(), String> {
         }
     }
 
-    const DIGITS: [&str; 11] = [
-        "zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-    ];
+    const DIGITS: [&str; 11] =
+        ["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
     let mut in_a_row = 0;
     for word in literal.split(|it: char| !it.is_alphanumeric() && it != '\u{0}') {
         if word.is_empty() {
@@ -142,10 +140,7 @@ mod tests {
     #[test]
     fn slots_are_filled_and_optional_parts_fall_out() {
         for (template, spoken) in [
-            (
-                "Leave now[ and go to {gate}].",
-                "Leave now and go to gate 4.",
-            ),
+            ("Leave now[ and go to {gate}].", "Leave now and go to gate 4."),
             ("Leave now[ and see {nurse}].", "Leave now."),
             ("Leave now [and see {nurse}] .", "Leave now."),
             ("Leave [by {gate} to {nurse}] now", "Leave now."),
@@ -158,9 +153,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_filled_is_refused() {
-        for template in [
-            "{nurse}", "{x}", "[{x}]", "a[b", "a]b", "{a", "a}", "[a[b]]", "{", "]",
-        ] {
+        for template in ["{nurse}", "{x}", "[{x}]", "a[b", "a]b", "{a", "a}", "[a[b]]", "{", "]"] {
             assert!(fill(template, slot).is_err(), "{template}");
         }
     }
@@ -179,11 +172,7 @@ mod tests {
             let problem = fill(template, slot).expect_err(template);
             assert!(problem.contains("contains the number"), "{problem}");
         }
-        for template in [
-            "Wait 10 minutes, 20 at most",
-            "one or two",
-            "Push 5 cm. 10 times",
-        ] {
+        for template in ["Wait 10 minutes, 20 at most", "one or two", "Push 5 cm. 10 times"] {
             assert!(fill(template, slot).is_ok(), "{template}");
         }
     }

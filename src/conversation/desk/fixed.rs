@@ -22,8 +22,7 @@ speaking.";
 
 pub const GOODBYE: &str = "This call ends now. Call again at any time. Goodbye.";
 
-pub const GOODBYE_SILENCE: &str =
-    "I have not heard anything for a while, so this call ends now. Call again at any time. Goodbye.";
+pub const GOODBYE_SILENCE: &str = "I have not heard anything for a while, so this call ends now. Call again at any time. Goodbye.";
 
 pub const GOODBYE_LIMIT: &str = "I have written down everything you said. This call has become \
 very long and ends now. Call again at any time. Goodbye.";

@@ -105,8 +105,7 @@ impl Desk {
                 // Words said just before handing back are still passed on.
                 let words = pass_on(draft, call);
                 let is_held = call.status == CallStatus::Takeover || words.is_some();
-                let ends =
-                    !is_held && n_silent >= SILENCES && call.urgency < Urgency::Critical;
+                let ends = !is_held && n_silent >= SILENCES && call.urgency < Urgency::Critical;
                 if ends {
                     let reason = EndReason::Silence;
                     draft.push(Event::CallEnded(CallEnded { call_id: call.id, reason, by: None }));
@@ -189,7 +188,8 @@ impl Desk {
             self.journal
                 .submit(Need::Durable, move |state, draft| {
                     // Something came in meanwhile: it lives.
-                    let is_same = state.call(id).is_some_and(|it| it.is_open() && it.last_seq == seen);
+                    let is_same =
+                        state.call(id).is_some_and(|it| it.is_open() && it.last_seq == seen);
                     match (is_same, is_critical) {
                         (false, _) => {}
                         (true, true) => alert(draft, AlertKind::CriticalSilence, id),

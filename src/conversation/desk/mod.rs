@@ -209,7 +209,8 @@ impl Desk {
             }
             Either::Right((modelled, taken)) => (taken.await?, Some(modelled)),
         };
-        let Some(modelled) = modelled.filter(|_| matches!(committed.value.outcome, Outcome::Asked(_)))
+        let Some(modelled) =
+            modelled.filter(|_| matches!(committed.value.outcome, Outcome::Asked(_)))
         else {
             return self.finish(words, committed).await;
         };

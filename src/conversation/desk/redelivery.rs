@@ -91,7 +91,9 @@ impl Redeliveries {
                 waiting.push(answer);
                 Delivery::Again(again)
             }
-            Some(Entry::Answered(answer, until)) if *until > now => Delivery::Before(answer.clone()),
+            Some(Entry::Answered(answer, until)) if *until > now => {
+                Delivery::Before(answer.clone())
+            }
             _ => {
                 inner.entries.insert(key.clone(), Entry::Answering(Vec::new()));
                 Delivery::First
@@ -122,7 +124,8 @@ impl Inner {
         // Two graces share the queue, so one may wait behind a longer one: it is only memory.
         while self.expiries.front().is_some_and(|it| it.0 <= now || self.expiries.len() > KEPT) {
             let Some((expiry, key)) = self.expiries.pop_front() else { break };
-            if matches!(self.entries.get(&key), Some(Entry::Answered(_, until)) if *until <= expiry) {
+            if matches!(self.entries.get(&key), Some(Entry::Answered(_, until)) if *until <= expiry)
+            {
                 self.entries.remove(&key);
             }
         }

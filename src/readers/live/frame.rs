@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::domain::{
-    Call, CallId, CallStatus, ConversationId, EndReason, Event, Label, Message, MessageId, Position,
-    PublishedCall, PublishedMessage, Record, SyncStatus, Timestamp, Urgency, WithId,
+    Call, CallId, CallStatus, ConversationId, EndReason, Event, Label, Message, MessageId,
+    Position, PublishedCall, PublishedMessage, Record, SyncStatus, Timestamp, Urgency, WithId,
 };
 
 /// One event: `id:` (for what changes data), `event:`, `data:`.

@@ -72,9 +72,7 @@ thread_local! {
 pub fn enter(live: &Arc<Live>, topic: Topic) -> Rc<Slot> {
     let slot = Rc::new(Slot::default());
     let local = LOCAL.with_borrow_mut(|all| {
-        let local = all.entry(Arc::as_ptr(live) as usize).or_insert_with(|| {
-            Rc::<Local>::default()
-        });
+        let local = all.entry(Arc::as_ptr(live) as usize).or_insert_with(|| Rc::<Local>::default());
         Rc::clone(local)
     });
     local.slots.borrow_mut().entry(topic).or_default().push(Rc::downgrade(&slot));
@@ -99,12 +97,7 @@ pub fn leave(live: &Arc<Live>, topic: Topic, slot: &Rc<Slot>) {
     }
 }
 
-async fn listen(
-    live: Arc<Live>,
-    local: Rc<Local>,
-    mut news: watch::Receiver<News>,
-    mut seen: Seq,
-) {
+async fn listen(live: Arc<Live>, local: Rc<Local>, mut news: watch::Receiver<News>, mut seen: Seq) {
     while news.changed().await.is_ok() {
         let news = *news.borrow_and_update();
         if news.is_closed {

@@ -320,7 +320,8 @@ pub fn spawn(live: &Arc<Live>) -> std::io::Result<std::thread::JoinHandle<()>> {
     let bell = live.journal.bell();
     let live = Arc::clone(live);
     std::thread::Builder::new().name("live".to_owned()).spawn(move || {
-        let followed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| live.follow(&bell)));
+        let followed =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| live.follow(&bell)));
         if followed.is_err() {
             error!("The live streams stopped by a defect; boards say so. Restart when you can.");
             live.close();

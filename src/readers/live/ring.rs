@@ -90,7 +90,11 @@ impl Gathered {
     }
 
     pub fn len(&self) -> usize {
-        if self.rest.is_empty() { self.first.as_ref().map_or(0, Bytes::len) } else { self.rest.len() }
+        if self.rest.is_empty() {
+            self.first.as_ref().map_or(0, Bytes::len)
+        } else {
+            self.rest.len()
+        }
     }
 
     pub fn into_bytes(self) -> Option<Bytes> {

@@ -10,11 +10,7 @@ const EXAMPLE: &str = include_str!("../../../../cards.example.toml");
 
 fn heard(urgency: Urgency, topic: Option<Topic>) -> Heard<'static> {
     let speech = "";
-    Heard {
-        speech,
-        urgency,
-        topic,
-    }
+    Heard { speech, urgency, topic }
 }
 
 fn say(cards: &Cards, heard: Heard<'_>, progress: Option<&Spoken>) -> Spoken {
@@ -26,16 +22,10 @@ fn at(it: &Spoken) -> (&str, u16) {
     (&it.at.card, it.at.step)
 }
 
-const NEUTRAL: Heard<'static> = Heard {
-    speech: "building four, second floor",
-    urgency: Urgency::Normal,
-    topic: None,
-};
-const FIRE: Heard<'static> = Heard {
-    speech: "there is a fire",
-    urgency: Urgency::Critical,
-    topic: Some(Topic::Fire),
-};
+const NEUTRAL: Heard<'static> =
+    Heard { speech: "building four, second floor", urgency: Urgency::Normal, topic: None };
+const FIRE: Heard<'static> =
+    Heard { speech: "there is a fire", urgency: Urgency::Critical, topic: Some(Topic::Fire) };
 
 const TOPICS: [Topic; 12] = [
     Topic::Fire,

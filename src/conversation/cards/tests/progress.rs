@@ -11,11 +11,7 @@ fn a_card_goes_on_with_each_answer_and_its_last_step_repeats() {
     assert_eq!((at(&last), &*last.title), (("fire", 0), "Fire card"));
 
     for step in 1..=6 {
-        last = say(
-            &cards,
-            if step % 2 == 0 { NEUTRAL } else { FIRE },
-            Some(&last),
-        );
+        last = say(&cards, if step % 2 == 0 { NEUTRAL } else { FIRE }, Some(&last));
         assert_eq!(at(&last), ("fire", step));
     }
     for _ in 0..3 {
@@ -39,11 +35,7 @@ fn another_danger_takes_over_and_a_lesser_matter_does_not() {
         heard(Urgency::Urgent, None),
         heard(Urgency::Normal, Some(Topic::Gas)),
     ] {
-        assert_eq!(
-            at(&say(&cards, lesser, Some(&fire))),
-            ("fire", 1),
-            "{lesser:?}"
-        );
+        assert_eq!(at(&say(&cards, lesser, Some(&fire))), ("fire", 1), "{lesser:?}");
     }
 }
 
@@ -55,19 +47,11 @@ fn a_general_card_gives_way_when_the_subject_is_known() {
     assert_eq!((at(&help), help.is_danger), (("help", 0), false));
     let urgent = say(&cards, heard(Urgency::Urgent, None), Some(&help));
     assert_eq!(at(&urgent), ("urgent", 0));
-    let lift = say(
-        &cards,
-        heard(Urgency::Normal, Some(Topic::Equipment)),
-        Some(&urgent),
-    );
+    let lift = say(&cards, heard(Urgency::Normal, Some(Topic::Equipment)), Some(&urgent));
     assert_eq!(at(&lift), ("equipment", 0));
     let danger = say(&cards, heard(Urgency::Critical, None), Some(&lift));
     assert_eq!((at(&danger), danger.is_danger), (("critical", 0), true));
-    let ill = say(
-        &cards,
-        heard(Urgency::Urgent, Some(Topic::Medical)),
-        Some(&danger),
-    );
+    let ill = say(&cards, heard(Urgency::Urgent, Some(Topic::Medical)), Some(&danger));
     assert_eq!(at(&ill), ("medical", 0));
 }
 
@@ -84,14 +68,9 @@ fn a_question_about_a_danger_is_not_a_danger() {
 fn progress_in_a_card_that_a_reload_removed_starts_anew() {
     let cards = Cards::builtin();
     for (card, step) in [("gone", 2), ("fire", 99), ("fire", u16::MAX)] {
-        let progress = CardStep {
-            card: card.into(),
-            step,
-        };
+        let progress = CardStep { card: card.into(), step };
 
-        let answer = cards
-            .answer(&FIRE, Some(&progress))
-            .expect("always an answer");
+        let answer = cards.answer(&FIRE, Some(&progress)).expect("always an answer");
 
         assert_eq!(at(&answer), ("fire", 0));
     }

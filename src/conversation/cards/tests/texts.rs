@@ -15,11 +15,7 @@ fn check_sentence(text: &str) {
     let ends = text.ends_with(['.', '?', '!']);
     assert!(ends && text.starts_with(char::is_uppercase), "{text}");
     for word in ["from", "at", "services on", "line on", "to", "and"] {
-        let dangling = [
-            format!(" {word}."),
-            format!(" {word},"),
-            format!(" {word}:"),
-        ];
+        let dangling = [format!(" {word}."), format!(" {word},"), format!(" {word}:")];
         assert!(!dangling.iter().any(|it| text.contains(it)), "{text}");
     }
     assert!(text.chars().count() <= 450, "too long to be heard: {text}");
@@ -47,19 +43,10 @@ fn with_site_data_every_sentence_is_right_and_filled() {
     let expected = "Leave the building now and go to the north gate if you are at the tank \
         farm, or car park B if you are anywhere else.";
     assert!(fire.text.starts_with(expected), "{}", fire.text);
-    for part in [
-        "on 112",
-        "on 4444",
-        "on 4400",
-        "kit from the nurse's room",
-        "at the reception",
-    ] {
+    for part in ["on 112", "on 4444", "on 4400", "kit from the nurse's room", "at the reception"] {
         assert!(texts.iter().any(|it| it.contains(part)), "{part}");
     }
-    assert_eq!(
-        cards.site().numbers().collect::<Vec<_>>(),
-        ["112", "4444", "4400"]
-    );
+    assert_eq!(cards.site().numbers().collect::<Vec<_>>(), ["112", "4444", "4400"]);
     assert_eq!(cards.site().zones.len(), 4);
 }
 
