@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnsweredBy, CallId, CardStep, ConversationId, Label, Message, MessageId, PhoneNumber, Role,
-    Seq, Timestamp, Urgency,
+    CallId, CardStep, ConversationId, Label, Message, MessageId, PhoneNumber, Role, Seq, Timestamp,
+    Urgency,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -76,7 +76,8 @@ pub(super) fn parse(text: &str, builtin: &str) -> Result<Cards, CardsError> {
         cards.extend(builtin.into_iter().filter(|it| !replaced.contains(&it.id)));
     }
     let hints = hints(&site, &own);
-    Ok(Cards { site, cards, hints })
+    let facts = site.facts().into();
+    Ok(Cards { site, cards, hints, facts })
 }
 
 fn table(text: &str) -> Result<Table, CardsError> {

@@ -65,6 +65,8 @@ pub struct Cards {
     /// In order of preference: the site's own before the built-in ones.
     cards: Vec<Card>,
     hints: Vec<Arc<str>>,
+    /// The site's data as text.
+    facts: Arc<str>,
 }
 
 /// One card, ready to speak.
@@ -142,6 +144,11 @@ impl Cards {
     /// What is known about the site, for the model's prompt.
     pub fn site(&self) -> &Site {
         &self.site
+    }
+
+    /// [`Site::facts`], made once.
+    pub fn facts(&self) -> Arc<str> {
+        Arc::clone(&self.facts)
     }
 
     /// Words that the speech recognition should expect, the site's own first.

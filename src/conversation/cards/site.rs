@@ -45,6 +45,41 @@ impl Site {
         self.emergency_number.as_deref().into_iter().chain(extensions)
     }
 
+    /// What is known, as text for a model: it may name nothing else. Empty if nothing is known.
+    pub fn facts(&self) -> String {
+        let mut facts = String::new();
+        let mut line = |what: &str, value: &str| {
+            facts.push_str(what);
+            facts.push_str(": ");
+            facts.push_str(value);
+            facts.push_str(".\n");
+        };
+        let single = [
+            ("Site", &self.name),
+            ("Emergency services", &self.emergency_number),
+            ("First aid room", &self.first_aid_room),
+            ("Defibrillator", &self.defibrillator),
+        ];
+        for (what, value) in single {
+            if let Some(value) = value {
+                line(what, value);
+            }
+        }
+        if !self.zones.is_empty() {
+            line("Zones", &self.zones.join(", "));
+        }
+        for extension in &self.extensions {
+            line(&format!("Extension of {}", extension.name), &extension.number);
+        }
+        for point in &self.assembly_points {
+            match &point.zone {
+                Some(zone) => line(&format!("Assembly point of {zone}"), &point.place),
+                None => line("Assembly point", &point.place),
+            }
+        }
+        facts
+    }
+
     /// All names of places and people's desks, for the speech recognition.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let points = self.assembly_points.iter();

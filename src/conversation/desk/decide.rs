@@ -145,7 +145,9 @@ pub fn listen(
         return Ok(before);
     }
     let call = open_call(state, &words.caller);
-    let heard = words.assessment.urgency;
+    let said = cards.map(|it| from_cards(it, &words, call.and_then(|it| it.card())));
+    // A card that is begun may know better than the rules, never less.
+    let heard = said.as_ref().map_or(words.assessment.urgency, |it| it.1);
     let urgency = call.map_or(heard, |it| it.urgency.max(heard));
     let call_id = start(state, draft, &words.caller, urgency, limits)?;
     let user = call.map_or(MessageId(1), |it| it.next_message_id());
@@ -168,10 +170,9 @@ pub fn listen(
             }));
             Outcome::LimitReached
         }
-        _ => match cards {
+        _ => match said {
             None => Outcome::Asked(user),
-            Some(cards) => {
-                let said = from_cards(cards, &words, call.and_then(|it| it.card()));
+            Some((said, _)) => {
                 reply(draft, call_id, next, said.clone());
                 Outcome::Said(said)
             }
@@ -204,17 +205,23 @@ pub fn conclude(
     Ok(Decided { call_id, urgency: raised, outcome })
 }
 
-/// What the cards say to it; the fixed sentence if none fits.
-pub fn from_cards(cards: &Cards, words: &Words, progress: Option<&CardStep>) -> Said {
-    if words.is_unclear && words.assessment.urgency == Urgency::Normal {
-        return Said::fixed(fixed::UNCLEAR);
+/// What the cards say to it (the fixed sentence if none fits), and how urgent it is at least.
+pub fn from_cards(cards: &Cards, words: &Words, progress: Option<&CardStep>) -> (Said, Urgency) {
+    let urgency = words.assessment.urgency;
+    if words.is_unclear && urgency == Urgency::Normal {
+        return (Said::fixed(fixed::UNCLEAR), urgency);
     }
-    let heard = Heard {
-        speech: &words.content,
-        urgency: words.assessment.urgency,
-        topic: words.assessment.topic,
-    };
-    cards.answer(&heard, progress).map_or_else(|| Said::fixed(fixed::FALLBACK), Said::from)
+    let heard = Heard { speech: &words.content, urgency, topic: words.assessment.topic };
+    match cards.answer(&heard, progress) {
+        // Only a card that begins says something about these words; one that goes on may belong
+        // to a danger that a supervisor has called off.
+        Some(spoken) if spoken.at.step == 0 => {
+            let urgency = urgency.max(spoken.urgency);
+            (Said::from(spoken), urgency)
+        }
+        Some(spoken) => (Said::from(spoken), urgency),
+        None => (Said::fixed(fixed::FALLBACK), urgency),
+    }
 }
 
 /// Supervisors' words that the caller has not heard, marked as heard; `None` if there are none.

@@ -42,7 +42,6 @@ use crate::journal::{Committed, Journal, JournalError, Need};
 /// Below this the recognition's own doubt is believed, unless the words sound like danger.
 const UNCLEAR_BELOW: f32 = 0.35;
 
-#[derive(Debug)]
 pub struct Desk {
     journal: Arc<Journal>,
     triage: &'static Triage,
@@ -53,6 +52,12 @@ pub struct Desk {
     redeliveries: Redeliveries,
     silences: Silences,
     stats: DeskStats,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 impl Desk {
@@ -157,7 +162,7 @@ impl Desk {
     /// What to ask the model; `None` where it isn't asked: none configured or it is resting,
     /// danger (an approved card answers), a supervisor holds the call, or the words are unclear.
     fn question(&self, words: &Words) -> Option<Ask> {
-        let model = self.model.as_ref().filter(|it| !it.is_resting())?;
+        self.model.as_ref().filter(|it| !it.is_resting())?;
         if words.is_unclear || words.assessment.urgency == Urgency::Critical {
             return None;
         }
@@ -167,12 +172,11 @@ impl Desk {
         {
             return None;
         }
-        let _ = model;
         Some(Ask {
             history: call.iter().flat_map(|it| &it.messages).filter_map(spoken).collect(),
             speech: words.content.to_string(),
             floor: words.assessment.urgency.max(call.map_or(Urgency::Normal, |it| it.urgency)),
-            site_prompt: self.cards().site_prompt(),
+            site_prompt: self.cards().facts(),
             language: words.caller.language.as_ref().map(ToString::to_string),
         })
     }
@@ -227,7 +231,7 @@ impl Desk {
             }
             Err(err) => {
                 self.stats.model_failed(err.kind());
-                (self.card_for(words, committed.value.call_id), words.assessment.urgency)
+                self.card_for(words, committed.value.call_id)
             }
         };
         self.conclude(words, committed, said, urgency).await
@@ -269,8 +273,7 @@ impl Desk {
             // Words without an answer: the process died in between, or they are redelivered while
             // the disk fails. Now they get one.
             Outcome::Asked(_) | Outcome::Before { said: None, .. } => {
-                let said = self.card_for(words, committed.value.call_id);
-                let urgency = words.assessment.urgency;
+                let (said, urgency) = self.card_for(words, committed.value.call_id);
                 return Box::pin(self.conclude(words, committed, said, urgency)).await;
             }
         };
@@ -304,7 +307,7 @@ impl Desk {
         self.finish(words, Committed { durable, ..committed }).await
     }
 
-    fn card_for(&self, words: &Words, call_id: CallId) -> Said {
+    fn card_for(&self, words: &Words, call_id: CallId) -> (Said, Urgency) {
         let call = self.journal.view(|state| state.call(call_id).cloned());
         let progress = call.as_deref().and_then(Call::card);
         decide::from_cards(&self.cards(), words, progress)
@@ -315,20 +318,20 @@ impl Desk {
         let words = self.words(turn);
         let call = self.journal.view(|state| decide::open_call(state, &turn.caller).cloned());
         let is_held = call.as_ref().is_some_and(|it| it.status == CallStatus::Takeover);
-        let said = if is_held {
-            Said::fixed(fixed::HELD)
+        let (said, urgency) = if is_held {
+            (Said::fixed(fixed::HELD), Urgency::Normal)
         } else {
             let progress = call.as_deref().and_then(Call::card);
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 decide::from_cards(&self.cards(), &words, progress)
             }))
-            .unwrap_or_else(|_| Said::fixed(fixed::FALLBACK))
+            .unwrap_or_else(|_| (Said::fixed(fixed::FALLBACK), words.assessment.urgency))
         };
         Answer {
             call_id: call.as_ref().map(|it| it.id),
             caller: turn.caller.number.clone(),
             text: said.text,
-            urgency: words.assessment.urgency.max(call.map_or(Urgency::Normal, |it| it.urgency)),
+            urgency: urgency.max(call.map_or(Urgency::Normal, |it| it.urgency)),
             sources: said.sources,
             answered_by: if is_held { AnsweredBy::Supervisor } else { said.answered_by },
             durable: false,

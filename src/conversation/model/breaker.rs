@@ -55,6 +55,12 @@ impl Breaker {
         Some(Permit { breaker: self, is_probe })
     }
 
+    /// Whether a question asked now would be turned away.
+    pub fn is_resting(&self, now: Instant) -> bool {
+        let state = self.state();
+        state.open_until.is_some_and(|until| now < until || state.is_probed)
+    }
+
     /// Whether questions are turned away now, or a probe is under way.
     pub fn is_open(&self) -> bool {
         self.state().open_until.is_some()

@@ -125,6 +125,11 @@ impl Model {
         self.0.turn(&ask, times).await.map(drop)
     }
 
+    /// Whether a question asked now would be turned away: there is no need to ask it.
+    pub fn is_resting(&self) -> bool {
+        self.0.breaker.is_resting(Instant::now().into_std())
+    }
+
     /// Whether questions are turned away because the model failed recently.
     pub fn is_paused(&self) -> bool {
         self.0.breaker.is_open()

@@ -8,7 +8,7 @@ use super::lexicon::WordId;
 use super::pattern::{Membership, Set, Span};
 use super::rules::{Role, Rules, Topics};
 use super::tokens::{ARTICLE, COMMA, SENTENCE, Token};
-use crate::domain::topic::Topic;
+use crate::domain::Topic;
 
 /// Most words that a negation reaches over.
 const NEGATION_REACH: usize = 8;

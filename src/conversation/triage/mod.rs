@@ -22,8 +22,8 @@ use self::clauses::{Calm, Clauses, FICTION, Grammar, OF_SOMEBODY, PAST, SUPPOSED
 use self::pattern::Span;
 use self::rules::{Role, Rules};
 use self::tokens::{Habits, Token};
-use crate::domain::topic::Topic;
-use crate::domain::urgency::Urgency;
+use crate::domain::Topic;
+use crate::domain::Urgency;
 
 const FILES: [&str; 7] = [
     include_str!("rules/classes.rules"),

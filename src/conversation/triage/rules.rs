@@ -9,8 +9,8 @@ use rustc_hash::FxHashMap;
 
 use super::lexicon::{Lexicon, WordId, inflections};
 use super::pattern::{Membership, Pattern, Place, Set};
-use crate::domain::topic::Topic;
-use crate::domain::urgency::Urgency;
+use crate::domain::Topic;
+use crate::domain::Urgency;
 
 /// Weight of a word that is heard all the time, when the rarest place of a pattern is sought.
 const COMMON_WEIGHT: usize = 60;
