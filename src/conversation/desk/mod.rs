@@ -26,7 +26,7 @@ use futures_util::future::{Either, select};
 pub use self::answer::{Answer, Caller, DeskError, Next, Request, Turn};
 pub use self::decide::Limits;
 pub use self::fixed::{FALLBACK, GOODBYE, keypad};
-pub use self::lines::Greeting;
+pub use self::lines::{Greeting, Line};
 pub use self::redelivery::GRACE;
 pub use self::stats::{DeskStats, Stage};
 

@@ -160,9 +160,9 @@ pub fn of_record(record: &Record, position: Position) -> Option<Bytes> {
     })
 }
 
-/// First event of a conversation stream.
+/// A conversation with all its messages: a snapshot, and the first event of its stream.
 #[derive(Debug, Serialize)]
-pub struct ConversationInitial<'a> {
+pub struct Conversation<'a> {
     call_id: CallId,
     #[serde(flatten)]
     call: PublishedCall<'a>,
@@ -170,7 +170,7 @@ pub struct ConversationInitial<'a> {
     total_messages: usize,
 }
 
-impl<'a> ConversationInitial<'a> {
+impl<'a> Conversation<'a> {
     pub fn new(call: &'a Call, sync: SyncStatus) -> Self {
         Self {
             call_id: call.id,

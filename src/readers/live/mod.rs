@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tracing::error;
 
 use self::ring::{Entry, Gathered, Ring};
+pub use self::frame::Conversation;
 pub use self::subscription::Subscription;
 use crate::domain::{Alert, Call, ConversationId, Position, Seq, SyncStatus};
 use crate::journal::Journal;
@@ -265,7 +266,7 @@ impl Live {
             Topic::Conversation(conversation) => {
                 let call = state.conversation(conversation)?;
                 let sync = (self.sync_of)(call);
-                frame::event(id, "initial", &frame::ConversationInitial::new(call, sync))
+                frame::event(id, "initial", &frame::Conversation::new(call, sync))
             }
             Topic::Board => {
                 let mut open: Vec<_> = state.calls().filter(|it| it.is_open()).collect();

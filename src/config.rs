@@ -1,0 +1,331 @@
+//! Every setting, read once from the environment and handed down.
+//!
+//! The one idea: a wrong value stops the start with a message that names the setting; there is no
+//! setting that is silently ignored, and each has a default that works on a laptop.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+
+/// A setting that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {why}")]
+pub struct ConfigError {
+    pub name: &'static str,
+    pub why: String,
+}
+
+/// A text that must not be shown: tokens and keys.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Settings of the process. Read once in `main`; a module gets only the fields it needs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `AURORA_BIND`: address to serve on. Default `127.0.0.1:5000`.
+    pub bind: SocketAddr,
+    /// `AURORA_DATA_DIR`: where everything is kept. Default `data`.
+    pub data_dir: PathBuf,
+    /// `AURORA_NODE`: this machine's name in the records. Default `local`.
+    pub node: String,
+    /// `AURORA_PUBLIC_URL`: the address that providers and browsers use.
+    pub public_url: Option<Url>,
+    /// `AURORA_TRUSTED_PROXIES`: peers whose forwarded headers are believed, separated by commas.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// `AURORA_ADMIN_TOKEN`: supervisors' token. Default: made at the first start.
+    pub admin_token: Option<Secret>,
+    /// `TWILIO_AUTH_TOKEN`: webhooks must be signed with it; several during a rotation, separated
+    /// by commas.
+    pub twilio_tokens: Vec<Secret>,
+    /// `AURORA_ALLOW_UNSIGNED_WEBHOOKS`: accept webhooks without a signature beyond loopback.
+    pub allow_unsigned_webhooks: bool,
+    /// `AURORA_ALLOW_OPEN_API`: accept `/api/process-speech` without a token beyond loopback.
+    pub allow_open_api: bool,
+    /// `AURORA_LANGUAGE`: callers' language as BCP 47. Default `en-US`.
+    pub language: String,
+    /// `AURORA_CARDS`: file with the site's data and cards. Default: the built-in cards.
+    pub cards: Option<PathBuf>,
+    /// `AURORA_LLM_URL` and the settings that go with it.
+    pub model: Option<ModelConfig>,
+    /// `FIREBASE_DATABASE_URL`: database to mirror to. Unset: nothing is mirrored.
+    pub firebase_url: Option<Url>,
+    /// `FIREBASE_DATABASE_EMULATOR_HOST`: `host:port` of an emulator.
+    pub firebase_emulator: Option<String>,
+    /// `FIREBASE_CREDENTIALS`: a service account's key, the JSON itself.
+    pub firebase_credentials: Option<Secret>,
+    /// `GOOGLE_APPLICATION_CREDENTIALS`: a service account's key file.
+    pub google_credentials: Option<PathBuf>,
+    /// `REDIS_URL`: only its health is looked at.
+    pub redis: Option<Url>,
+    /// `AURORA_MAX_OPEN_CALLS`: default 20000.
+    pub max_open_calls: usize,
+    /// `AURORA_MAX_TURNS`: turns after which a call that is not critical ends. Default 200.
+    pub max_turns: u32,
+    /// `AURORA_INACTIVITY_MINUTES`: a call of which nothing is heard for so long ends. Default 30.
+    pub inactivity: Duration,
+    /// `AURORA_MAX_STREAMS`: live streams at a time. Default 4000.
+    pub max_streams: usize,
+    /// `AURORA_RATE_LIMIT`: requests a second and caller of the JSON API; 0 for no limit. Default
+    /// 0 on loopback, else 20.
+    pub rate_limit: u32,
+    /// `AURORA_WORKERS`: server threads. Default: one a core.
+    pub workers: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct ModelConfig {
+    /// `AURORA_LLM_URL`: base address, such as `http://127.0.0.1:11434/v1`.
+    pub url: Url,
+    /// `AURORA_LLM_API_KEY`
+    pub api_key: Option<Secret>,
+    /// `AURORA_LLM_MODEL`
+    pub model: String,
+    /// `AURORA_ANSWER_DEADLINE_MS`: longest time a caller waits for the model. Default 2500.
+    pub deadline: Duration,
+}
+
+impl Config {
+    /// Reads the settings through `lookup`; blank counts as unset.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the setting's name and what would be right.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name| lookup(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+        let bind: SocketAddr = parse(get("AURORA_BIND"), "AURORA_BIND", "an address such as 127.0.0.1:5000")?
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5000)));
+        let is_local = bind.ip().is_loopback();
+        Ok(Self {
+            bind,
+            data_dir: get("AURORA_DATA_DIR").map_or_else(|| "data".into(), PathBuf::from),
+            node: node(get("AURORA_NODE"))?,
+            public_url: web_address(get("AURORA_PUBLIC_URL"), "AURORA_PUBLIC_URL")?,
+            trusted_proxies: list(get("AURORA_TRUSTED_PROXIES"))
+                .map(|it| {
+                    it.parse().map_err(|_| wrong("AURORA_TRUSTED_PROXIES", "must be IP addresses"))
+                })
+                .collect::<Result<_, _>>()?,
+            admin_token: admin_token(get("AURORA_ADMIN_TOKEN"))?,
+            twilio_tokens: list(get("TWILIO_AUTH_TOKEN")).map(Secret::new).collect(),
+            allow_unsigned_webhooks: flag(
+                get("AURORA_ALLOW_UNSIGNED_WEBHOOKS"),
+                "AURORA_ALLOW_UNSIGNED_WEBHOOKS",
+            )?,
+            allow_open_api: flag(get("AURORA_ALLOW_OPEN_API"), "AURORA_ALLOW_OPEN_API")?,
+            language: get("AURORA_LANGUAGE").unwrap_or_else(|| "en-US".to_owned()),
+            cards: get("AURORA_CARDS").map(PathBuf::from),
+            model: model(&get)?,
+            firebase_url: web_address(get("FIREBASE_DATABASE_URL"), "FIREBASE_DATABASE_URL")?,
+            firebase_emulator: get("FIREBASE_DATABASE_EMULATOR_HOST"),
+            firebase_credentials: get("FIREBASE_CREDENTIALS").map(Secret::new),
+            google_credentials: get("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
+            redis: redis(get("REDIS_URL"))?,
+            max_open_calls: number(get("AURORA_MAX_OPEN_CALLS"), "AURORA_MAX_OPEN_CALLS", 1, 1_000_000)?
+                .unwrap_or(20_000) as usize,
+            max_turns: number(get("AURORA_MAX_TURNS"), "AURORA_MAX_TURNS", 1, 100_000)?.unwrap_or(200),
+            inactivity: Duration::from_secs(60)
+                * number(get("AURORA_INACTIVITY_MINUTES"), "AURORA_INACTIVITY_MINUTES", 1, 100_000)?
+                    .unwrap_or(30),
+            max_streams: number(get("AURORA_MAX_STREAMS"), "AURORA_MAX_STREAMS", 1, 100_000)?
+                .unwrap_or(4_000) as usize,
+            rate_limit: number(get("AURORA_RATE_LIMIT"), "AURORA_RATE_LIMIT", 0, 1_000_000)?
+                .unwrap_or(if is_local { 0 } else { 20 }),
+            workers: match number(get("AURORA_WORKERS"), "AURORA_WORKERS", 1, 1_024)? {
+                Some(n) => n as usize,
+                None => std::thread::available_parallelism().map_or(2, |it| it.get()),
+            },
+        })
+    }
+
+    /// Whether only this machine can reach the server.
+    pub fn is_local(&self) -> bool {
+        self.bind.ip().is_loopback()
+    }
+
+    /// The start of every link to this server, without a slash at the end.
+    pub fn link_base(&self, bound: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None if bound.ip().is_unspecified() => format!("http://127.0.0.1:{}", bound.port()),
+            None => format!("http://{bound}"),
+        }
+    }
+}
+
+fn wrong(name: &'static str, why: impl Into<String>) -> ConfigError {
+    ConfigError { name, why: why.into() }
+}
+
+fn parse<T: FromStr>(
+    value: Option<String>,
+    name: &'static str,
+    expected: &str,
+) -> Result<Option<T>, ConfigError> {
+    value
+        .map(|it| it.parse().map_err(|_| wrong(name, format!("must be {expected}"))))
+        .transpose()
+}
+
+fn number(
+    value: Option<String>,
+    name: &'static str,
+    least: u32,
+    most: u32,
+) -> Result<Option<u32>, ConfigError> {
+    let expected = format!("a whole number from {least} to {most}");
+    let number = parse(value, name, &expected)?;
+    match number {
+        Some(n) if n < least || n > most => Err(wrong(name, format!("must be {expected}"))),
+        other => Ok(other),
+    }
+}
+
+fn flag(value: Option<String>, name: &'static str) -> Result<bool, ConfigError> {
+    match value.as_deref() {
+        None | Some("0" | "false" | "no" | "off") => Ok(false),
+        Some("1" | "true" | "yes" | "on") => Ok(true),
+        Some(_) => Err(wrong(name, "must be 1 or 0")),
+    }
+}
+
+fn list(value: Option<String>) -> impl Iterator<Item = String> {
+    let parts: Vec<String> = value
+        .iter()
+        .flat_map(|it| it.split(','))
+        .map(|it| it.trim().to_owned())
+        .filter(|it| !it.is_empty())
+        .collect();
+    parts.into_iter()
+}
+
+fn web_address(value: Option<String>, name: &'static str) -> Result<Option<Url>, ConfigError> {
+    let expected = "an address such as https://example.com";
+    let url: Option<Url> = parse(value, name, expected)?;
+    match url {
+        Some(url) if !matches!(url.scheme(), "http" | "https") || url.host().is_none() => {
+            Err(wrong(name, format!("must be {expected}")))
+        }
+        other => Ok(other),
+    }
+}
+
+fn redis(value: Option<String>) -> Result<Option<Url>, ConfigError> {
+    let expected = "an address such as redis://127.0.0.1:6379";
+    let url: Option<Url> = parse(value, "REDIS_URL", expected)?;
+    match url {
+        Some(url) if url.scheme() != "redis" || url.host().is_none() => {
+            Err(wrong("REDIS_URL", format!("must be {expected}")))
+        }
+        other => Ok(other),
+    }
+}
+
+fn node(value: Option<String>) -> Result<String, ConfigError> {
+    let node = value.unwrap_or_else(|| "local".to_owned());
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    if node.len() <= 64 && node.bytes().all(is_plain) {
+        Ok(node)
+    } else {
+        Err(wrong("AURORA_NODE", "must be up to 64 letters, digits, - and _"))
+    }
+}
+
+fn admin_token(value: Option<String>) -> Result<Option<Secret>, ConfigError> {
+    match value {
+        Some(token) if token.len() < 16 => {
+            Err(wrong("AURORA_ADMIN_TOKEN", "must have at least 16 characters"))
+        }
+        Some(token) if !token.bytes().all(|b| b.is_ascii_graphic()) => {
+            Err(wrong("AURORA_ADMIN_TOKEN", "must be visible ASCII characters without blanks"))
+        }
+        other => Ok(other.map(Secret::new)),
+    }
+}
+
+fn model(get: &impl Fn(&'static str) -> Option<String>) -> Result<Option<ModelConfig>, ConfigError> {
+    let deadline = number(
+        get("AURORA_ANSWER_DEADLINE_MS"),
+        "AURORA_ANSWER_DEADLINE_MS",
+        100,
+        12_000,
+    )?;
+    let key = get("AURORA_LLM_API_KEY").map(Secret::new);
+    let name = get("AURORA_LLM_MODEL");
+    let Some(url) = web_address(get("AURORA_LLM_URL"), "AURORA_LLM_URL")? else {
+        // A key without an address would be a model that somebody believes to be in use.
+        if key.is_some() || name.is_some() {
+            let why = "must be set too when AURORA_LLM_API_KEY or AURORA_LLM_MODEL is";
+            return Err(wrong("AURORA_LLM_URL", why));
+        }
+        return Ok(None);
+    };
+    let model = name
+        .ok_or_else(|| wrong("AURORA_LLM_MODEL", "must name a model when AURORA_LLM_URL is set"))?;
+    let deadline = Duration::from_millis(u64::from(deadline.unwrap_or(2_500)));
+    Ok(Some(ModelConfig { url, api_key: key, model, deadline }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| {
+            settings.iter().find(|it| it.0 == name).map(|it| it.1.to_owned())
+        })
+    }
+
+    #[test]
+    fn nothing_set_works_on_a_laptop() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.bind.to_string(), "127.0.0.1:5000");
+        assert!(config.is_local() && config.model.is_none() && config.firebase_url.is_none());
+        assert_eq!(config.rate_limit, 0);
+        assert_eq!(read(&[("AURORA_BIND", "0.0.0.0:80")]).unwrap().rate_limit, 20);
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_setting() {
+        for (name, value) in [
+            ("AURORA_BIND", "localhost"),
+            ("AURORA_NODE", "a b"),
+            ("AURORA_PUBLIC_URL", "ftp://x"),
+            ("AURORA_TRUSTED_PROXIES", "10.0.0.1, proxy"),
+            ("AURORA_ADMIN_TOKEN", "short"),
+            ("AURORA_ALLOW_OPEN_API", "perhaps"),
+            ("AURORA_MAX_TURNS", "0"),
+            ("AURORA_LLM_URL", "model"),
+            ("AURORA_ANSWER_DEADLINE_MS", "1h"),
+            ("REDIS_URL", "http://x"),
+        ] {
+            assert_eq!(read(&[(name, value)]).unwrap_err().name, name);
+        }
+        let half = read(&[("AURORA_LLM_API_KEY", "k")]).unwrap_err();
+        assert_eq!(half.name, "AURORA_LLM_URL");
+    }
+
+    #[test]
+    fn a_secret_does_not_show() {
+        let config = read(&[("AURORA_ADMIN_TOKEN", "0123456789abcdef")]).unwrap();
+        assert!(!format!("{config:?}").contains("0123456789abcdef"));
+    }
+}

@@ -1,0 +1,102 @@
+//! HTTP: the only folder that speaks it. One file per audience.
+//!
+//! A route parses into domain types, asks, and answers; from then on the type is the proof.
+
+mod auth;
+mod body;
+mod calls;
+mod error;
+mod limit;
+mod metrics;
+mod operators;
+mod origin;
+mod pages;
+mod session;
+mod speech;
+mod streams;
+mod sync;
+mod webhooks;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use actix_web::http::header;
+use actix_web::middleware::DefaultHeaders;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+pub use self::auth::Auth;
+pub use self::error::ApiError;
+pub use self::limit::RateLimit;
+pub use self::metrics::Metrics;
+use crate::config::Config;
+use crate::conversation::desk::Desk;
+use crate::domain::{Call, SyncStatus};
+use crate::journal::Journal;
+use crate::readers::firebase::MirrorLink;
+use crate::readers::live::Live;
+use crate::telephony::Twiml;
+
+/// All that the routes reach.
+pub struct Context {
+    pub config: Config,
+    pub journal: Arc<Journal>,
+    pub desk: Arc<Desk>,
+    pub live: Arc<Live>,
+    pub mirror: Arc<MirrorLink>,
+    pub auth: Auth,
+    pub rate: RateLimit,
+    pub metrics: Metrics,
+    /// Replaced when the cards are: they bring the words that recognition should expect.
+    pub twiml: RwLock<Arc<Twiml>>,
+    pub started: Instant,
+}
+
+impl Context {
+    fn twiml(&self) -> Arc<Twiml> {
+        Arc::clone(&self.twiml.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn sync_of(&self, call: &Call) -> SyncStatus {
+        self.mirror.sync_of(call)
+    }
+}
+
+/// Headers of every response.
+///
+/// The policy allows nothing but our own files: no inline code, no other host, no framing.
+/// Source: OWASP, "HTTP Security Response Headers Cheat Sheet".
+pub fn security_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+             img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        ))
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::X_FRAME_OPTIONS, "DENY"))
+        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add(("Permissions-Policy", "camera=(), geolocation=(), microphone=(self)"))
+        .add(("Cross-Origin-Opener-Policy", "same-origin"))
+        .add(("Cross-Origin-Resource-Policy", "same-origin"))
+        .add((header::CACHE_CONTROL, "no-store"))
+}
+
+/// Every route, for one server thread.
+pub fn configure(service: &mut ServiceConfig, context: &Data<Context>) {
+    service
+        .app_data(Data::clone(context))
+        .configure(webhooks::configure)
+        .configure(speech::configure)
+        .configure(calls::configure)
+        .configure(streams::configure)
+        .configure(sync::configure)
+        .configure(session::configure)
+        .configure(operators::configure)
+        .configure(pages::configure);
+}
+
+/// What no route answers.
+pub async fn not_found(_request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NotFound("page or route"))
+}
