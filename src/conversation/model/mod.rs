@@ -26,7 +26,7 @@ mod speech;
 mod turn;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use reqwest::{Client, Url, header};
 use tokio::time::Instant;
@@ -44,9 +44,9 @@ use refusal::LONGEST_HOLD;
 use turn::Turn;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Most sources of one answer, and the longest.
+/// Most sources of one answer, and how long one is.
 const MAX_SOURCES: usize = 5;
-const MAX_SOURCE_CHARS: usize = 100;
+const SOURCE_CHARS: RangeInclusive<usize> = 3..=100;
 
 /// A chat model. Cheap to clone; clones share connections, breaker and what was learnt.
 #[derive(Clone)]
@@ -203,9 +203,10 @@ fn client(settings: &ModelSettings, endpoint: &Url) -> Result<Client, ModelError
         // A machine without a certificate store can still ask a local model.
         builder = builder.tls_certs_only([]);
     }
-    builder
-        .build()
-        .map_err(|err| ModelError::Settings(format!("its client can't be made: {err}")))
+    builder.build().map_err(|err| {
+        let cause = std::error::Error::source(&err).map_or(String::new(), |it| format!(": {it}"));
+        ModelError::Settings(format!("its client can't be made: {err}{cause}"))
+    })
 }
 
 /// What the end of a question says about the server, not about the answer.
@@ -239,8 +240,7 @@ fn spoken(turn: Turn, ask: &Ask) -> Result<ModelAnswer, ModelError> {
 
     let facts = ask.site_prompt.to_lowercase();
     let sources = turn.sources.iter().map(|it| it.trim()).filter(|it| {
-        let is_short = it.chars().count() <= MAX_SOURCE_CHARS;
-        !it.is_empty() && is_short && facts.contains(&it.to_lowercase())
+        SOURCE_CHARS.contains(&it.chars().count()) && facts.contains(&it.to_lowercase())
     });
     Ok(ModelAnswer {
         text: text.to_owned(),
@@ -248,3 +248,6 @@ fn spoken(turn: Turn, ask: &Ask) -> Result<ModelAnswer, ModelError> {
         sources: sources.take(MAX_SOURCES).map(str::to_owned).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,12 +84,7 @@ pub async fn reply(case: Case, request: &Value) -> HttpResponse {
         Case::Thinks => {
             let said =
                 format!("<think>{{\"message\":\"No.\"}} 5 < 6</think>\n```json\n{ANSWER}\n```");
-            let pieces = said.as_bytes().chunks(2).map(String::from_utf8_lossy);
-            // Two bytes would cut the é: this case is about tags.
-            let pieces: Vec<_> = match said.is_ascii() {
-                true => pieces.map(|it| piece(&it)).collect(),
-                false => said.chars().map(|it| piece(&it.to_string())).collect(),
-            };
+            let pieces = said.chars().map(|it| piece(&it.to_string())).collect();
             events([pieces, stop(false)].concat())
         }
         Case::Reasons => {
