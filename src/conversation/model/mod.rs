@@ -26,7 +26,7 @@ mod speech;
 mod turn;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use reqwest::{Client, Url, header};
 use tokio::time::Instant;
@@ -44,9 +44,9 @@ use refusal::LONGEST_HOLD;
 use turn::Turn;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Most sources of one answer, and the longest.
+/// Most sources of one answer, and how long one is.
 const MAX_SOURCES: usize = 5;
-const MAX_SOURCE_CHARS: usize = 100;
+const SOURCE_CHARS: RangeInclusive<usize> = 3..=100;
 
 /// A chat model. Cheap to clone; clones share connections, breaker and what was learnt.
 #[derive(Clone)]
@@ -208,7 +208,10 @@ fn client(settings: &ModelSettings, endpoint: &Url) -> Result<Client, ModelError
         // A machine without a certificate store can still ask a local model.
         builder = builder.tls_certs_only([]);
     }
-    builder.build().map_err(|err| ModelError::Settings(format!("its client can't be made: {err}")))
+    builder.build().map_err(|err| {
+        let cause = std::error::Error::source(&err).map_or(String::new(), |it| format!(": {it}"));
+        ModelError::Settings(format!("its client can't be made: {err}{cause}"))
+    })
 }
 
 /// What the end of a question says about the server, not about the answer.
@@ -217,9 +220,10 @@ fn verdict(result: &Result<Turn, ModelError>) -> Verdict {
         Ok(_) | Err(ModelError::Declined) => Verdict::Answered,
         Err(ModelError::Refused(_)) => Verdict::Down(Duration::ZERO),
         // It told us when to come back.
-        Err(ModelError::Status { retry_after: Some(wait), .. }) if *wait >= CONNECT_TIMEOUT => {
-            Verdict::Down((*wait).min(LONGEST_HOLD))
-        }
+        Err(ModelError::Status {
+            retry_after: Some(wait),
+            ..
+        }) if *wait >= CONNECT_TIMEOUT => Verdict::Down((*wait).min(LONGEST_HOLD)),
         Err(_) => Verdict::Failed,
     }
 }
@@ -227,19 +231,21 @@ fn verdict(result: &Result<Turn, ModelError>) -> Verdict {
 /// Makes words that may be spoken of what the model wants to say.
 fn spoken(turn: Turn, ask: &Ask) -> Result<ModelAnswer, ModelError> {
     let cleaned = speech::clean(&turn.message);
-    let text = speech::whole_sentences(&cleaned, turn.is_cut)
-        .ok_or(ModelError::Broken("it holds no sentence that can be spoken"))?;
+    let text = speech::whole_sentences(&cleaned, turn.is_cut).ok_or(ModelError::Broken(
+        "it holds no sentence that can be spoken",
+    ))?;
     let mut known = Known::default();
     known.add_site(&ask.site_prompt);
     let caller = ask.history.iter().filter(|it| it.role == Speaker::Caller);
     caller.for_each(|it| known.add_caller(&it.text));
     known.add_caller(&ask.speech);
-    known.check(text, ask.language.as_deref()).map_err(ModelError::Unsafe)?;
+    known
+        .check(text, ask.language.as_deref())
+        .map_err(ModelError::Unsafe)?;
 
     let facts = ask.site_prompt.to_lowercase();
     let sources = turn.sources.iter().map(|it| it.trim()).filter(|it| {
-        let is_short = it.chars().count() <= MAX_SOURCE_CHARS;
-        !it.is_empty() && is_short && facts.contains(&it.to_lowercase())
+        SOURCE_CHARS.contains(&it.chars().count()) && facts.contains(&it.to_lowercase())
     });
     Ok(ModelAnswer {
         text: text.to_owned(),
@@ -247,3 +253,6 @@ fn spoken(turn: Turn, ask: &Ask) -> Result<ModelAnswer, ModelError> {
         sources: sources.take(MAX_SOURCES).map(str::to_owned).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

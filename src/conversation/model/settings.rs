@@ -32,7 +32,7 @@ impl fmt::Debug for Secret {
 /// How to reach the model.
 #[derive(Debug, Clone)]
 pub struct ModelSettings {
-    /// Base address such as `http://127.0.0.1:11434/v1`; normalised by [`endpoint`].
+    /// Base address such as `http://127.0.0.1:11434/v1`; every spelling is understood.
     pub base_url: Url,
     /// Sent as a bearer token. Local servers mostly need none.
     pub api_key: Option<Secret>,

@@ -84,8 +84,24 @@ impl Known {
         let words = words::split(text);
         self.numbers.add(text);
         self.places.add(&words);
+        // "Assembly points: 1 (East Gate), 2 (car park)" is a list of two.
+        self.places.add(&words::split(&without_brackets(text)));
         self.texts.push(words);
     }
+}
+
+fn without_brackets(text: &str) -> String {
+    let mut depth = 0_usize;
+    let mut outside = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            it if depth == 0 => outside.push(it),
+            _ => {}
+        }
+    }
+    outside
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ pub fn allowed(words: &[Word], texts: &[Vec<Word>], language: Option<&str>) -> b
         if name.is_empty() || knows(texts, name) {
             return true;
         }
-        let is_titled = is_titled(&words[..at]);
-        let is_cued = is_cued(&words[..at]) && is_unusual(&name[0]);
+        let follows = name[0].gap == Gap::Space;
+        let is_titled = follows && is_titled(&words[..at]);
+        let is_cued = follows && is_cued(&words[..at]) && is_unusual(&name[0]);
         let is_pair = name.len() >= 2
             && !is_german
             && name[0].gap != Gap::Stop
@@ -29,20 +30,16 @@ pub fn allowed(words: &[Word], texts: &[Vec<Word>], language: Option<&str>) -> b
     })
 }
 
-/// The words at the start that look like one name.
+/// The words at the start that look like one name; `SMITH` is one too, `AED` is none.
 fn name(words: &[Word], most: usize) -> &[Word] {
     let follows = |(at, word): (usize, &Word)| {
-        let is_listed = has(TITLES, &word.text) || is_common(word);
-        word.is_name_like() && !is_listed && (at == 0 || word.gap == Gap::Space)
-            || (at == 0
-                && word.is_capital
-                && !is_listed
-                && word.text.chars().count() > 1
-                && !word.has_digit()
-                && word.text.chars().count() > 5)
+        let is_shouted = word.is_upper && !word.has_digit() && word.text.chars().count() > 5;
+        let is_name = word.is_name_like() || (at == 0 && is_shouted);
+        let is_other = is_common(word) || has(TITLES, &word.text);
+        is_name && !is_other && (at == 0 || word.gap == Gap::Space)
     };
-    let n_words = words.iter().enumerate().take(most).take_while(|it| follows(*it)).count();
-    &words[..n_words]
+    let words_in = words.iter().enumerate().take(most);
+    &words[..words_in.take_while(|it| follows(*it)).count()]
 }
 
 fn is_titled(before: &[Word]) -> bool {
@@ -53,7 +50,8 @@ fn is_cued(before: &[Word]) -> bool {
     CUES.iter().any(|cue| {
         let cue = cue.split(' ').rev();
         let mut last = before.iter().rev();
-        cue.into_iter().all(|word| last.next().is_some_and(|it| it.text == word))
+        cue.into_iter()
+            .all(|word| last.next().is_some_and(|it| it.text == word))
     })
 }
 
@@ -68,7 +66,13 @@ fn is_unusual(word: &Word) -> bool {
 }
 
 fn knows(texts: &[Vec<Word>], name: &[Word]) -> bool {
-    let same =
-        |window: &[Word]| window.iter().map(|it| &it.text).eq(name.iter().map(|it| &it.text));
-    texts.iter().any(|words| words.windows(name.len()).any(same))
+    let same = |window: &[Word]| {
+        window
+            .iter()
+            .map(|it| &it.text)
+            .eq(name.iter().map(|it| &it.text))
+    };
+    texts
+        .iter()
+        .any(|words| words.windows(name.len()).any(same))
 }

@@ -31,7 +31,7 @@ impl Places {
                     None => self.before.insert((kind, id)),
                 };
             }
-            let names = names(words, at, Gap::Pause, |_| true);
+            let names = names(words, at, |_| true);
             self.after.extend(names.into_iter().map(|id| (kind, id)));
         }
     }
@@ -54,7 +54,9 @@ impl Places {
                 None => !calls_before(words, at) || knows(&self.before, &id),
             });
             first
-                && names(words, at, Gap::Space, calls_after).iter().all(|id| knows(&self.after, id))
+                && names(words, at, calls_after)
+                    .iter()
+                    .all(|id| knows(&self.after, id))
         })
     }
 }
@@ -73,14 +75,17 @@ pub fn codes_known(words: &[Word], texts: &[Vec<Word>]) -> bool {
             && is_number(&word.id()) == is_number(&word.text)
             && !has(FORMULAS, &word.text)
     });
-    codes.into_iter().all(|code| texts.iter().flatten().any(|it| it.text == code.text))
+    codes
+        .into_iter()
+        .all(|code| texts.iter().flatten().any(|it| it.text == code.text))
 }
 
 /// Where kinds of places are named, and which.
 fn kinds(words: &[Word]) -> Vec<(usize, usize)> {
     let kind = |word: &Word| PLACES.iter().position(|it| has(it, &word.text));
     let all = words.iter().enumerate();
-    all.filter_map(|(at, word)| Some((at, kind(word)?))).collect()
+    all.filter_map(|(at, word)| Some((at, kind(word)?)))
+        .collect()
 }
 
 /// The word right before, if nothing separates it.
@@ -111,16 +116,20 @@ fn calls_before(words: &[Word], at: usize) -> bool {
     word.is_capital && means_it && !has(COMMON, text) && value(text).is_none()
 }
 
-/// Whether a word right after a kind is its name.
+/// Whether a word after a kind is its name. "Zone: 4" and "zone (4)" sound like "zone 4", but after
+/// a pause a word is not, and neither is the one of "one moment".
 fn calls_after(word: &Word) -> bool {
     let text = word.text.as_str();
-    let is_letter = text.chars().count() == 1 && word.is_upper && text != "i";
-    let is_name = word.is_capital && !has(COMMON, text);
-    word.has_digit() || value(text).is_some() || is_letter || is_name || has(CALLS, text)
+    let is_name = has(CALLS, text) || (word.is_capital && !has(COMMON, text));
+    match word.gap {
+        Gap::Space => is_listed(word) || is_name,
+        Gap::Pause => is_listed(word) && text != "one",
+        Gap::Stop => false,
+    }
 }
 
 /// The names that follow a kind: "gates 3, 4 and B".
-fn names(words: &[Word], at: usize, widest: Gap, calls: fn(&Word) -> bool) -> Vec<String> {
+fn names(words: &[Word], at: usize, calls: fn(&Word) -> bool) -> Vec<String> {
     let mut names = Vec::new();
     let mut rest = words.get(at + 1..).unwrap_or_default();
     if let [sign, tail @ ..] = rest
@@ -133,8 +142,10 @@ fn names(words: &[Word], at: usize, widest: Gap, calls: fn(&Word) -> bool) -> Ve
         return names;
     };
     let is_amount = tail.first().is_some_and(|it| has(UNITS, &it.text));
-    let one_by_one = tail.first().is_some_and(|it| value(&first.text).is_some() && it.text == "by");
-    if first.gap > widest || !calls(first) || is_amount || one_by_one {
+    let one_by_one = tail
+        .first()
+        .is_some_and(|it| value(&first.text).is_some() && it.text == "by");
+    if first.gap == Gap::Stop || !calls(first) || is_amount || one_by_one {
         return names;
     }
     names.push(first.id());

@@ -46,14 +46,14 @@ pub const PLACES: &[&str] = &[
 ];
 
 /// Words between the kind and what it is called.
-pub const NUMBER_SIGNS: &str = "number no nr num nummer numero número numéro called";
+pub const NUMBER_SIGNS: &str = "number no nr num nummer numero número numéro called minus";
 
 /// Words that call a place by themselves, in small letters too.
 pub const CALLS: &str = "alpha bravo charlie delta echo foxtrot golf hotel india juliet juliett kilo lima mike \
      november oscar papa quebec romeo sierra tango uniform victor whiskey xray yankee zulu \
      beta gamma epsilon omega sigma red blue green yellow orange purple black white brown \
      pink north south east west northeast northwest southeast southwest northern southern \
-     eastern western";
+     eastern western ii iii iv vi vii viii ix xi xii";
 
 /// Words with a capital that call nothing by themselves.
 pub const COMMON: &str = "i i'm i'll i've i'd a an the this that your you is it are please ok okay aed cpr ppe \

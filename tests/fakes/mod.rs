@@ -1,0 +1,3 @@
+//! The outside world for tests: servers that speak the real protocols on a port of their own.
+
+pub mod chat;
