@@ -1,0 +1,3 @@
+//! Test doubles that speak the real wire protocols.
+
+pub mod rtdb;
