@@ -3,8 +3,12 @@
 //! A call's way: [`routes`] (HTTP in) → [`conversation`] (what to answer) → [`journal`] (one
 //! append) → [`readers`] (who follows it). `docs/architecture.md` is the map.
 
+pub mod app;
+pub mod config;
 pub mod conversation;
 pub mod domain;
 pub mod journal;
 pub mod readers;
+pub mod routes;
+pub mod telemetry;
 pub mod telephony;

@@ -1,4 +1,5 @@
 //! Those who follow the journal. Each has its own position; none knows another.
 
+pub mod firebase;
 pub mod live;
 pub mod snapshot;

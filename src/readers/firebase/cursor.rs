@@ -1,0 +1,151 @@
+//! `data/readers/firebase.json`: how far the mirror has come, and what was refused.
+//!
+//! # Promises
+//! - The file is replaced whole (written beside, synced, renamed, directory synced), so a crash
+//!   leaves the old one or the new one.
+//! - A file that can't be read is an error that names it, not a start from nothing.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::failed::FailedItems;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CursorError {
+    #[error(
+        "{} can't be read as the mirror's position; put it right, or move it away to send the whole \
+         state again",
+        .file.display()
+    )]
+    Unreadable {
+        file: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("I/O failed while {doing} {}", .file.display())]
+    Io {
+        doing: &'static str,
+        file: PathBuf,
+        source: io::Error,
+    },
+}
+
+/// The position in memory, and where it is kept.
+#[derive(Debug)]
+pub struct Cursor {
+    file: PathBuf,
+    kept: Kept,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    /// Journal that `acked_seq` counts in. `None`: nothing was sent yet.
+    journal_id: Option<String>,
+    acked_seq: u64,
+    #[serde(default)]
+    failed: FailedItems,
+}
+
+impl Cursor {
+    /// Reads the file; without one nothing was sent yet.
+    pub fn open(file: &Path) -> Result<Self, CursorError> {
+        let file = file.to_owned();
+        let kept = match fs::read(&file) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(kept) => kept,
+                Err(source) => return Err(CursorError::Unreadable { file, source }),
+            },
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Kept::default(),
+            Err(source) => {
+                let doing = "reading";
+                return Err(CursorError::Io {
+                    doing,
+                    file,
+                    source,
+                });
+            }
+        };
+        Ok(Self { file, kept })
+    }
+
+    /// Last acknowledged sequence of that journal; `None` when the position is of another one.
+    pub fn position_in(&self, journal_id: &str) -> Option<u64> {
+        let known = self.kept.journal_id.as_deref() == Some(journal_id);
+        known.then_some(self.kept.acked_seq)
+    }
+
+    /// Moves to `seq` in memory; [`Cursor::save`] makes it last.
+    pub fn acknowledge(&mut self, journal_id: &str, seq: u64) {
+        self.kept.journal_id = Some(journal_id.to_owned());
+        self.kept.acked_seq = seq;
+    }
+
+    pub fn failed(&self) -> &FailedItems {
+        &self.kept.failed
+    }
+
+    pub fn failed_mut(&mut self) -> &mut FailedItems {
+        &mut self.kept.failed
+    }
+
+    /// Puts the file in place of the old one; it is on disk when this returns.
+    pub fn save(&self) -> Result<(), CursorError> {
+        let io = |doing| {
+            move |source| CursorError::Io {
+                doing,
+                file: self.file.clone(),
+                source,
+            }
+        };
+        let folder = match self.file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(folder).map_err(io("making the folder of"))?;
+        let bytes = serde_json::to_vec(&self.kept).expect("positions always serialize");
+        let beside = self.file.with_extension("json.new");
+        let mut new = File::create(&beside).map_err(io("writing beside"))?;
+        new.write_all(&bytes).map_err(io("writing beside"))?;
+        new.sync_all().map_err(io("syncing the new"))?;
+        fs::rename(&beside, &self.file).map_err(io("replacing"))?;
+        let folder = File::open(folder).map_err(io("opening the folder of"))?;
+        folder.sync_all().map_err(io("syncing the folder of"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_saved_position_is_read_again_and_counts_in_its_own_journal_only() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("readers/firebase.json");
+        let mut cursor = Cursor::open(&file).expect("no file is a fresh start");
+        assert_eq!(cursor.position_in("j1"), None);
+
+        cursor.acknowledge("j1", 42);
+        cursor.save().expect("a writable folder");
+
+        let cursor = Cursor::open(&file).expect("a readable file");
+        assert_eq!(cursor.position_in("j1"), Some(42));
+        assert_eq!(cursor.position_in("j2"), None);
+    }
+
+    #[test]
+    fn an_unreadable_file_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("firebase.json");
+        let good = br#"{"journal_id":"j1","acked_seq":7,"failed":[]}"#;
+
+        for length in 0..good.len() {
+            fs::write(&file, &good[..length]).expect("a writable folder");
+            let err = Cursor::open(&file).expect_err("a torn file");
+            assert!(err.to_string().contains("firebase.json"), "{err}");
+        }
+        fs::write(&file, good).expect("a writable folder");
+        assert!(Cursor::open(&file).is_ok());
+    }
+}

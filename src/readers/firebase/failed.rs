@@ -1,0 +1,148 @@
+//! What the database refused for good: set aside with its reason, and kept as new as the rest.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::writes::{Writes, merge};
+
+/// Longest list of failed items. Beyond it the mirror waits instead of setting aside, and says so.
+pub const MAX_FAILED: usize = 10_000;
+
+/// A value that the database refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailedItem {
+    /// Last record that touched the path when it was refused.
+    pub seq: u64,
+    pub path: String,
+    /// Status and words of the database.
+    pub reason: String,
+    pub at: Timestamp,
+    /// What would have been written; kept, because the journal may no longer hold the record.
+    #[serde(default)]
+    pub value: Value,
+}
+
+/// The failed items, oldest first, at most one for a path.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FailedItems(Vec<FailedItem>);
+
+impl FailedItems {
+    pub fn as_slice(&self) -> &[FailedItem] {
+        &self.0
+    }
+
+    /// Whether [`FailedItems::set_aside`] would pass [`MAX_FAILED`].
+    pub fn is_full_for(&self, path: &str) -> bool {
+        self.0.len() >= MAX_FAILED && !self.0.iter().any(|it| is_within(&it.path, path))
+    }
+
+    /// Adds an item in place of those at and below its path, which it contains.
+    pub fn set_aside(&mut self, item: FailedItem) {
+        self.0.retain(|it| !is_within(&it.path, &item.path));
+        self.0.push(item);
+    }
+
+    /// Takes note of an accepted batch: what it wrote anew is no longer failed, and a part of a
+    /// failed item is brought up to date, so that a later retry does not bring old values back.
+    ///
+    /// Returns whether anything changed.
+    pub fn settle(&mut self, accepted: &Writes) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let n_before = self.0.len();
+        let mut merged = false;
+        for (path, _, value) in accepted.iter() {
+            self.0.retain(|it| !is_within(&it.path, path));
+            for item in &mut self.0 {
+                if let Some(rest) = below(path, &item.path) {
+                    merge(&mut item.value, rest, value.clone());
+                    merged = true;
+                }
+            }
+        }
+        merged || self.0.len() < n_before
+    }
+
+    /// All items, or those of one record, as a batch to try again.
+    pub fn to_writes(&self, seq: Option<u64>) -> Writes {
+        let mut writes = Writes::new();
+        for item in self
+            .0
+            .iter()
+            .filter(|it| seq.is_none_or(|seq| it.seq == seq))
+        {
+            writes.put_escaped(&item.path, item.seq, item.value.clone());
+        }
+        writes
+    }
+}
+
+/// Whether `path` is `whole` or below it.
+fn is_within(path: &str, whole: &str) -> bool {
+    path == whole || below(path, whole).is_some()
+}
+
+/// The rest of `path` below `whole`.
+fn below<'a>(path: &'a str, whole: &str) -> Option<&'a str> {
+    path.strip_prefix(whole)?.strip_prefix('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn item(seq: u64, path: &str, value: Value) -> FailedItem {
+        FailedItem {
+            seq,
+            path: path.to_owned(),
+            reason: "400".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            value,
+        }
+    }
+
+    #[test]
+    fn an_item_that_was_written_anew_is_no_longer_failed() {
+        let mut failed = FailedItems::default();
+        failed.set_aside(item(1, "calls/c1/status", json!("X")));
+        failed.set_aside(item(2, "calls/c10", json!("X")));
+        let mut accepted = Writes::new();
+        accepted.set("calls/c1", json!({"status": "ENDED"}));
+
+        let changed = failed.settle(&accepted);
+
+        assert!(changed);
+        assert_eq!(failed.as_slice(), [item(2, "calls/c10", json!("X"))]);
+    }
+
+    #[test]
+    fn a_retry_does_not_bring_old_values_back() {
+        let mut failed = FailedItems::default();
+        failed.set_aside(item(1, "calls/c1", json!({"status": "ACTIVE", "bad": 1})));
+        let mut accepted = Writes::new();
+        accepted.set("calls/c1/status", "ENDED");
+
+        failed.settle(&accepted);
+
+        let again = failed.to_writes(Some(1));
+        let values: Vec<_> = again.iter().map(|(_, _, value)| value.clone()).collect();
+        assert_eq!(values, [json!({"status": "ENDED", "bad": 1})]);
+        assert!(failed.to_writes(Some(2)).is_empty());
+    }
+
+    #[test]
+    fn one_path_fails_once() {
+        let mut failed = FailedItems::default();
+
+        failed.set_aside(item(1, "a/b", json!(1)));
+        failed.set_aside(item(2, "a/b", json!(2)));
+        failed.set_aside(item(3, "a", json!({"b": 3})));
+
+        assert_eq!(failed.as_slice(), [item(3, "a", json!({"b": 3}))]);
+    }
+}

@@ -1,0 +1,183 @@
+//! The handle of the mirror: starts its thread, passes commands, stops it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::sync::watch;
+use tracing::error;
+
+use super::backoff::{Backoff, BackoffLimits};
+use super::client::{Client, ClientError, ClientSettings};
+use super::cursor::{Cursor, CursorError};
+use super::delivery::{Command, Delivery};
+use super::key::escape;
+use super::outage_log::OutageLog;
+use super::status::MirrorStatus;
+use super::writer::{Next, SourceError, Writer};
+use super::writes::Limits;
+
+/// Commands that may wait; more are refused, as the thread looks at one after each request.
+const MAX_COMMANDS: usize = 64;
+
+/// What a [`Mirror`] needs to know.
+#[derive(Debug, Clone)]
+pub struct MirrorSettings {
+    pub client: ClientSettings,
+    /// `data/readers/firebase.json`.
+    pub cursor_file: PathBuf,
+    /// Name of this node: its position is at `aurora/mirror/{node}` in the database.
+    pub node: String,
+    /// Journal that the sequences count in.
+    pub journal_id: String,
+    pub limits: Limits,
+    pub backoff: BackoffLimits,
+    /// Time between two lines of the log in an outage. Default 60 s.
+    pub outage_line_every: Duration,
+    /// Time for a last batch when the server stops. Default 1 s.
+    pub flush: Duration,
+}
+
+impl MirrorSettings {
+    pub fn new(
+        client: ClientSettings,
+        cursor_file: PathBuf,
+        node: String,
+        journal_id: String,
+    ) -> Self {
+        Self {
+            client,
+            cursor_file,
+            node,
+            journal_id,
+            limits: Limits::default(),
+            backoff: BackoffLimits::default(),
+            outage_line_every: Duration::from_secs(60),
+            flush: Duration::from_secs(1),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the mirror's thread can't be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The running mirror. Dropping it stops it.
+pub struct Mirror {
+    commands: Sender<Command>,
+    deadline: watch::Sender<Option<Instant>>,
+    flush: Duration,
+    status: Arc<MirrorStatus>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Mirror {
+    /// Starts the thread `firebase`, which writes what `source` gives.
+    ///
+    /// `source(after, limits)` gives what follows the sequence `after`, at most about `limits`; with
+    /// `None` the database knows nothing of this journal. `bell` says that there may be more.
+    ///
+    /// # Errors
+    /// - [`MirrorError::Cursor`]: the position is there and can't be read
+    /// - [`MirrorError::Client`]: the credentials are none
+    pub fn start<S>(
+        settings: MirrorSettings,
+        source: S,
+        bell: Receiver<()>,
+        status: Arc<MirrorStatus>,
+    ) -> Result<Self, MirrorError>
+    where
+        S: FnMut(Option<u64>, Limits) -> Result<Next, SourceError> + Send + 'static,
+    {
+        let cursor = Cursor::open(&settings.cursor_file)?;
+        let client = Client::new(settings.client)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(MirrorError::Thread)?;
+        let (commands, received) = bounded(MAX_COMMANDS);
+        let (deadline, seen) = watch::channel(None);
+        let acked_seq = cursor.position_in(&settings.journal_id).unwrap_or(0);
+        status.switch(true);
+        status.set_acked(acked_seq);
+        status.set_saved(acked_seq);
+        status.set_failed(cursor.failed().as_slice());
+        let mut writer = Writer {
+            source,
+            bell,
+            delivery: Delivery {
+                runtime,
+                client,
+                cursor,
+                status: Arc::clone(&status),
+                journal_id: settings.journal_id,
+                position_path: format!("aurora/mirror/{}", escape(&settings.node)),
+                limits: settings.limits,
+                backoff: Backoff::new(settings.backoff),
+                outage: OutageLog::new(settings.outage_line_every),
+                unsaved: OutageLog::new(settings.outage_line_every),
+                commands: received,
+                deadline: seen,
+                retries: Vec::new(),
+            },
+        };
+        let run = move || {
+            // A batch that was in flight is sent again, which is harmless.
+            while catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+                error!("The mirror panicked and starts again.");
+                if writer.pause_after_panic() {
+                    break;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("firebase".into()).spawn(run);
+        Ok(Self {
+            commands,
+            deadline,
+            flush: settings.flush,
+            status,
+            thread: Some(thread.map_err(MirrorError::Thread)?),
+        })
+    }
+
+    /// Tries the failed items again, all or those of one record; in an outage also the rest.
+    ///
+    /// Returns how many items that concerns. They leave [`MirrorStatus::failed`] once accepted.
+    pub fn retry(&self, seq: Option<u64>) -> usize {
+        // A full queue already holds a retry, and the thread will get to it.
+        let _ = self.commands.try_send(Command::Retry(seq));
+        let failed = self.status.failed();
+        failed
+            .iter()
+            .filter(|it| seq.is_none_or(|seq| it.seq == seq))
+            .count()
+    }
+
+    /// Sends what waits, within the flush time, and ends the thread.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        self.deadline
+            .send_replace(Some(Instant::now() + self.flush));
+        // A full queue wakes the thread as well, which then sees the deadline.
+        let _ = self.commands.try_send(Command::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            error!("The mirror's thread ended by a panic.");
+        }
+    }
+}

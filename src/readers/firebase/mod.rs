@@ -1,0 +1,40 @@
+//! The mirror: follows the journal and writes the state to a Firebase Realtime Database.
+//!
+//! # Promises
+//! - Nobody waits for it: it runs on its own thread and learns of new records by a bell.
+//! - What it writes is absolute values under fixed keys, so sending twice is harmless.
+//! - Order holds: one request is in flight, and the position travels with the data.
+//! - An error drops nothing: temporary ones are waited out, refused values are set aside with their
+//!   reason and can be tried again.
+//! - Memory is bounded by one batch, however long an outage lasts.
+//!
+//! # Not here
+//! Which record becomes which path: that is the source, handed to [`Mirror::start`].
+
+mod auth;
+mod backoff;
+mod client;
+mod credentials;
+mod cursor;
+mod delivery;
+mod failed;
+mod key;
+mod mirror;
+mod outage_log;
+mod status;
+mod target;
+mod writer;
+mod writes;
+
+pub use auth::AuthError;
+pub use backoff::{Backoff, BackoffLimits};
+pub use client::{Ack, Client, ClientError, ClientSettings, WriteError};
+pub use credentials::{Credentials, CredentialsError};
+pub use cursor::{Cursor, CursorError};
+pub use failed::{FailedItem, FailedItems, MAX_FAILED};
+pub use key::escape;
+pub use mirror::{Mirror, MirrorError, MirrorSettings};
+pub use status::{FailedLine, MirrorStatus, State, SyncReport, Trouble};
+pub use target::{Target, TargetError};
+pub use writer::{Batch, Next, Reset, SourceError};
+pub use writes::{Limits, Writes};

@@ -1,0 +1,276 @@
+//! One batch for the database: absolute values by path, later ones in place of earlier ones.
+//!
+//! # Promises
+//! - No path is an ancestor of another: a field of a call that is whole in the batch goes into the
+//!   whole, and a whole takes the place of its fields. The database refuses anything else.
+//! - Keys are escaped, in paths and inside values.
+//!
+//! # Not here
+//! Limits of the database on key length, depth and text: it refuses them, and the culprit is set aside.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::key::escape;
+
+/// How large a batch may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub max_paths: usize,
+    pub max_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 500 paths and 1 MiB: about a second of a slow uplink, far under the 256 MB of one request.
+    fn default() -> Self {
+        Self {
+            max_paths: 500,
+            max_bytes: 1024 * 1024,
+        }
+    }
+}
+
+/// A multi-path update in the making.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Writes {
+    entries: BTreeMap<String, Entry>,
+    size_bytes: usize,
+    seq: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    value: Value,
+    /// Sequence of the last record that touched the path.
+    seq: u64,
+    size_bytes: usize,
+}
+
+impl Writes {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What is set from here on comes from the record `seq`.
+    pub fn at(&mut self, seq: u64) -> &mut Self {
+        self.seq = seq;
+        self
+    }
+
+    /// `active_calls/{call_id}`, whole.
+    pub fn set_call(&mut self, call_id: &str, whole: impl Into<Value>) {
+        self.put(format!("active_calls/{}", escape(call_id)), whole.into());
+    }
+
+    /// One field of `active_calls/{call_id}`; `null` removes it.
+    pub fn set_call_field(&mut self, call_id: &str, field: &str, value: impl Into<Value>) {
+        let path = format!("active_calls/{}/{}", escape(call_id), escape(field));
+        self.put(path, value.into());
+    }
+
+    /// `active_conversations/{conversation_id}`, whole.
+    pub fn set_conversation(&mut self, conversation_id: &str, whole: impl Into<Value>) {
+        let path = format!("active_conversations/{}", escape(conversation_id));
+        self.put(path, whole.into());
+    }
+
+    /// `active_conversations/{conversation_id}/messages/{message_id}`, whole.
+    pub fn set_message(
+        &mut self,
+        conversation_id: &str,
+        message_id: &str,
+        value: impl Into<Value>,
+    ) {
+        let (conversation, message) = (escape(conversation_id), escape(message_id));
+        let path = format!("active_conversations/{conversation}/messages/{message}");
+        self.put(path, value.into());
+    }
+
+    /// Any path, its keys parted by `/`. The root itself can't be set.
+    pub fn set(&mut self, path: &str, value: impl Into<Value>) {
+        let keys: Vec<_> = path
+            .trim_start_matches('/')
+            .split('/')
+            .map(escape)
+            .collect();
+        self.put(keys.join("/"), value.into());
+    }
+
+    /// Removes the node at `path`.
+    pub fn remove(&mut self, path: &str) {
+        self.set(path, Value::Null);
+    }
+
+    /// Puts back what was already escaped, as it was.
+    pub(super) fn put_escaped(&mut self, path: &str, seq: u64, value: Value) {
+        self.seq = seq;
+        self.insert(path.to_owned(), value);
+    }
+
+    pub fn n_paths(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// About the size of the body; never much less.
+    pub fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// Whether a source should stop adding.
+    pub fn is_full(&self, limits: Limits) -> bool {
+        self.n_paths() >= limits.max_paths || self.size_bytes >= limits.max_bytes
+    }
+
+    /// Whether it has to be split before it is sent.
+    pub fn exceeds(&self, limits: Limits) -> bool {
+        self.n_paths() > limits.max_paths || self.size_bytes > limits.max_bytes
+    }
+
+    /// Path, sequence of the last record that touched it, and value; in the order of paths.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64, &Value)> {
+        self.entries
+            .iter()
+            .map(|(path, it)| (path.as_str(), it.seq, &it.value))
+    }
+
+    /// The body of the PATCH on the root, with one path more if `position` is given.
+    pub fn to_body(&self, position: Option<(&str, &Value)>) -> Bytes {
+        let entries = self
+            .entries
+            .iter()
+            .map(|(path, it)| (path.as_str(), &it.value));
+        let body: BTreeMap<&str, &Value> = entries.chain(position).collect();
+        Bytes::from(serde_json::to_vec(&body).expect("JSON values always serialize"))
+    }
+
+    /// Two batches of about as many paths each. The second is empty if there is only one path.
+    pub fn split_half(mut self) -> (Self, Self) {
+        let middle = self.entries.keys().nth(self.n_paths().div_ceil(2)).cloned();
+        let upper = middle.map_or_else(BTreeMap::new, |it| self.entries.split_off(&it));
+        let mut second = Self {
+            entries: upper,
+            size_bytes: 0,
+            seq: self.seq,
+        };
+        for half in [&mut self, &mut second] {
+            half.size_bytes = half.entries.values().map(|it| it.size_bytes).sum();
+        }
+        (self, second)
+    }
+
+    fn put(&mut self, path: String, value: Value) {
+        self.insert(path, with_escaped_keys(value));
+    }
+
+    fn insert(&mut self, path: String, value: Value) {
+        let size_bytes = path.len() + json_size(&value) + 4;
+        for (end, _) in path.match_indices('/') {
+            if let Some(whole) = self.entries.get_mut(&path[..end]) {
+                merge(&mut whole.value, &path[end + 1..], value);
+                whole.seq = self.seq;
+                whole.size_bytes += size_bytes;
+                self.size_bytes += size_bytes;
+                return;
+            }
+        }
+        self.remove_below(&path);
+        let entry = Entry {
+            value,
+            seq: self.seq,
+            size_bytes,
+        };
+        self.size_bytes += size_bytes;
+        if let Some(before) = self.entries.insert(path, entry) {
+            self.size_bytes -= before.size_bytes;
+        }
+    }
+
+    fn remove_below(&mut self, path: &str) {
+        let prefix = format!("{path}/");
+        let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+        let below: Vec<String> = self
+            .entries
+            .range::<str, _>(from)
+            .map(|(path, _)| path)
+            .take_while(|path| path.starts_with(&prefix))
+            .cloned()
+            .collect();
+        for path in below {
+            if let Some(entry) = self.entries.remove(&path) {
+                self.size_bytes -= entry.size_bytes;
+            }
+        }
+    }
+}
+
+/// Sets the node at `path` (escaped keys parted by `/`) inside `whole`; `null` removes it.
+pub(super) fn merge(whole: &mut Value, path: &str, value: Value) {
+    let (key, rest) = match path.split_once('/') {
+        Some((key, rest)) => (key, Some(rest)),
+        None => (path, None),
+    };
+    if !whole.is_object() {
+        if value.is_null() {
+            return; // Nothing below a plain value: nothing to remove.
+        }
+        *whole = Value::Object(Map::new());
+    }
+    let Value::Object(children) = whole else {
+        return;
+    };
+    match rest {
+        Some(rest) => merge(children.entry(key).or_insert(Value::Null), rest, value),
+        None if value.is_null() => {
+            children.remove(key);
+        }
+        None => {
+            children.insert(key.to_owned(), value);
+        }
+    }
+}
+
+fn with_escaped_keys(value: Value) -> Value {
+    match value {
+        Value::Object(children) => {
+            let children = children.into_iter();
+            let escaped = children.map(|(key, it)| {
+                // Server values such as `{".sv": "timestamp"}` are the database's own.
+                let key = if key == ".sv" {
+                    key
+                } else {
+                    escape(&key).into_owned()
+                };
+                (key, with_escaped_keys(it))
+            });
+            Value::Object(escaped.collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(with_escaped_keys).collect()),
+        plain => plain,
+    }
+}
+
+fn json_size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 16,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|it| json_size(it) + 1).sum::<usize>(),
+        Value::Object(children) => {
+            let children = children.iter();
+            2 + children
+                .map(|(key, it)| key.len() + json_size(it) + 4)
+                .sum::<usize>()
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "writes_tests.rs"]
+mod tests;

@@ -1,0 +1,147 @@
+//! The rules of a batch, and that merging equals applying one after the other.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn body(writes: &Writes) -> Value {
+    serde_json::from_slice(&writes.to_body(None)).expect("a JSON body")
+}
+
+#[test]
+fn a_field_of_a_call_that_is_whole_goes_into_the_whole() {
+    let mut writes = Writes::new();
+
+    writes
+        .at(1)
+        .set_call("c1", json!({"status": "ACTIVE", "admin_id": "a"}));
+    writes.at(2).set_call_field("c1", "status", "TAKEOVER");
+    writes.at(3).set_call_field("c1", "admin_id", Value::Null);
+    writes.at(4).set_call_field("c2", "status", "ENDED");
+
+    assert_eq!(
+        body(&writes),
+        json!({"active_calls/c1": {"status": "TAKEOVER"}, "active_calls/c2/status": "ENDED"})
+    );
+    let seqs: Vec<_> = writes.iter().map(|(_, seq, _)| seq).collect();
+    assert_eq!(seqs, [3, 4]);
+}
+
+#[test]
+fn a_whole_takes_the_place_of_its_fields_and_not_of_its_neighbours() {
+    let mut writes = Writes::new();
+
+    writes.at(1).set_call_field("c1", "status", "ACTIVE");
+    writes.at(1).set_call_field("c1-b", "status", "ACTIVE");
+    writes.at(2).set_call("c1", json!({"status": "ENDED"}));
+
+    assert_eq!(
+        body(&writes),
+        json!({"active_calls/c1": {"status": "ENDED"}, "active_calls/c1-b/status": "ACTIVE"})
+    );
+}
+
+#[test]
+fn what_is_set_after_a_removal_is_all_there_is() {
+    let mut writes = Writes::new();
+
+    writes.remove("active_calls/c1");
+    writes.set_call_field("c1", "status", "ACTIVE");
+
+    assert_eq!(
+        body(&writes),
+        json!({"active_calls/c1": {"status": "ACTIVE"}})
+    );
+}
+
+#[test]
+fn keys_are_escaped_in_paths_and_values_and_the_root_is_out_of_reach() {
+    let mut writes = Writes::new();
+
+    writes.set_message(
+        "a/b",
+        "m.1",
+        json!({"x.y": {"$z": 1}, "at": {".sv": "timestamp"}}),
+    );
+    writes.set_call("", json!(1));
+    writes.set("", json!(2));
+
+    assert_eq!(
+        body(&writes),
+        json!({
+            "%": 2,
+            "active_calls/%": 1,
+            "active_conversations/a%2Fb/messages/m%2E1":
+                {"x%2Ey": {"%24z": 1}, "at": {".sv": "timestamp"}},
+        })
+    );
+}
+
+#[test]
+fn halving_ends_at_single_paths_and_loses_none() {
+    let mut writes = Writes::new();
+    for i in 0..101 {
+        writes.at(i).set_call(&format!("c{i:03}"), json!({"i": i}));
+    }
+
+    let mut pieces = vec![writes.clone()];
+    let mut singles = Vec::new();
+    while let Some(piece) = pieces.pop() {
+        if piece.n_paths() == 1 {
+            singles.push(piece);
+        } else {
+            let (first, second) = piece.split_half();
+            pieces.extend([second, first]);
+        }
+    }
+
+    assert_eq!(singles.len(), 101);
+    let sizes: usize = singles.iter().map(Writes::size_bytes).sum();
+    assert_eq!(sizes, writes.size_bytes());
+    assert!(writes.size_bytes() >= writes.to_body(None).len() - 2);
+}
+
+proptest! {
+    #[test]
+    fn a_merged_batch_leaves_what_the_single_writes_would_have_left(
+        steps in prop::collection::vec(
+            (prop::collection::vec("[ab]", 1..4), prop::option::of(0..3_u8)),
+            1..20,
+        )
+    ) {
+        let mut one_by_one = json!({"a": {"a": {"b": 9}}, "b": {"b": {"b": 9}}});
+        let mut batch = Writes::new();
+        for (keys, value) in &steps {
+            let value = value.map_or(Value::Null, |it| json!({"a": it}));
+            batch.set(&keys.join("/"), value.clone());
+            merge(&mut one_by_one, &keys.join("/"), value);
+        }
+
+        let mut at_once = json!({"a": {"a": {"b": 9}}, "b": {"b": {"b": 9}}});
+        let paths: Vec<_> = batch.iter().map(|(path, ..)| format!("{path}/")).collect();
+        for (path, _, value) in batch.iter() {
+            merge(&mut at_once, path, value.clone());
+        }
+
+        prop_assert!(paths.windows(2).all(|it| !it[1].starts_with(&it[0])));
+        prop_assert_eq!(pruned(at_once), pruned(one_by_one));
+    }
+}
+
+/// The value without nulls and empty nodes, as the database keeps it.
+fn pruned(value: Value) -> Value {
+    let Value::Object(children) = value else {
+        return value;
+    };
+    let kept: Map<String, Value> = children
+        .into_iter()
+        .map(|(key, it)| (key, pruned(it)))
+        .filter(|(_, it)| !it.is_null())
+        .collect();
+    if kept.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(kept)
+    }
+}

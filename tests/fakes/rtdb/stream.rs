@@ -1,0 +1,50 @@
+//! Server-sent events: what a streaming GET is told about a write.
+
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::tree;
+
+/// One open stream. `None` on the channel ends it.
+pub struct Listener {
+    pub ns: String,
+    pub path: Vec<String>,
+    pub to: UnboundedSender<Option<String>>,
+}
+
+pub fn event(name: &str, data: &str) -> String {
+    format!("event: {name}\ndata: {data}\n\n")
+}
+
+pub fn put_event(path: &[String], value: &Value) -> String {
+    let data = json!({"path": format!("/{}", path.join("/")), "data": tree::shown(value)});
+    event("put", &data.to_string())
+}
+
+/// The events that a stream of `node` gets for a write of `changes` at `base`.
+///
+/// A PATCH inside the node is one `patch` event; all else is a `put` for each change.
+pub fn events(
+    root: &Value,
+    node: &[String],
+    base: &[String],
+    changes: &[(Vec<String>, Value)],
+    is_patch: bool,
+) -> Vec<String> {
+    if is_patch && let Some(inside) = base.strip_prefix(node) {
+        let data: Map<String, Value> = changes
+            .iter()
+            .map(|(path, value)| (path[base.len()..].join("/"), tree::shown(value)))
+            .collect();
+        let data = json!({"path": format!("/{}", inside.join("/")), "data": data});
+        return vec![event("patch", &data.to_string())];
+    }
+    let puts = changes.iter().filter_map(|(path, value)| {
+        if let Some(inside) = path.strip_prefix(node) {
+            return Some(put_event(inside, value));
+        }
+        node.starts_with(path)
+            .then(|| put_event(&[], tree::get(root, node)))
+    });
+    puts.collect()
+}
