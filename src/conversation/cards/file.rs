@@ -76,7 +76,8 @@ pub(super) fn parse(text: &str, builtin: &str) -> Result<Cards, CardsError> {
         cards.extend(builtin.into_iter().filter(|it| !replaced.contains(&it.id)));
     }
     let hints = hints(&site, &own);
-    let facts = site.facts().into();
+    let titles: Vec<&str> = cards.iter().map(|it| &*it.title).collect();
+    let facts = format!("{}Cards: {}.\n", site.facts(), titles.join(", ")).into();
     Ok(Cards { site, cards, hints, facts })
 }
 

@@ -87,6 +87,11 @@ impl Desk {
         self.model.is_some()
     }
 
+    /// Whether the model failed lately and is left alone for a while.
+    pub fn is_model_resting(&self) -> bool {
+        self.model.as_ref().is_some_and(Model::is_paused)
+    }
+
     pub fn cards(&self) -> Arc<Cards> {
         Arc::clone(&self.cards.read().unwrap_or_else(PoisonError::into_inner))
     }

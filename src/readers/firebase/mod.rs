@@ -9,7 +9,7 @@
 //! - Memory is bounded by one batch, however long an outage lasts.
 //!
 //! # Not here
-//! Which record becomes which path: that is the source, handed to [`Mirror::start`].
+//! What anybody changes in the database: it is written to, and not listened to.
 
 mod auth;
 mod backoff;
@@ -19,8 +19,10 @@ mod cursor;
 mod delivery;
 mod failed;
 mod key;
+mod link;
 mod mirror;
 mod outage_log;
+mod source;
 mod status;
 mod target;
 mod writer;
@@ -33,7 +35,9 @@ pub use credentials::{Credentials, CredentialsError};
 pub use cursor::{Cursor, CursorError};
 pub use failed::{FailedItem, FailedItems, MAX_FAILED};
 pub use key::escape;
+pub use link::MirrorLink;
 pub use mirror::{Mirror, MirrorError, MirrorSettings};
+pub use source::follow;
 pub use status::{FailedLine, MirrorStatus, State, SyncReport, Trouble};
 pub use target::{Target, TargetError};
 pub use writer::{Batch, Next, Reset, SourceError};

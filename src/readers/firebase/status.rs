@@ -96,6 +96,11 @@ impl MirrorStatus {
         Arc::clone(&self.told().failed)
     }
 
+    /// Whether anything was refused for good.
+    pub fn has_failed(&self) -> bool {
+        !self.told().failed.is_empty()
+    }
+
     /// Whether the value at `path` (escaped keys), or one below it, was refused for good.
     pub fn is_failed(&self, path: &str) -> bool {
         let failed = self.failed();

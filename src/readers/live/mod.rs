@@ -208,6 +208,11 @@ impl Live {
         self.news.send_modify(|it| it.is_closed = true);
     }
 
+    /// Whether the journal is followed; `false` is a defect, or the end.
+    pub fn is_following(&self) -> bool {
+        !self.is_closed()
+    }
+
     fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
     }

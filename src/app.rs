@@ -1,0 +1,327 @@
+//! The wiring: who gets what, what starts before what, and what stops after what.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustc_hash::FxHashSet;
+use serde_json::json;
+use tracing::{error, info, warn};
+
+use crate::config::{Config, ModelConfig, Secret};
+use crate::conversation::cards::Cards;
+use crate::conversation::desk::{Desk, Limits};
+use crate::conversation::model::{self, Model, ModelSettings};
+use crate::domain::Call;
+use crate::journal::{self, Journal};
+use crate::readers::firebase::{
+    self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
+};
+use crate::readers::live::{self, Live};
+use crate::readers::snapshot;
+use crate::routes::{self, Auth, Context, Metrics, RateLimit};
+use crate::telephony::Twiml;
+
+/// Turns in flight are given this long when the server stops.
+const DRAIN_SECONDS: u64 = 3;
+/// How often the board is told of the mirror and the disk, if something changed.
+const BOARD_INTERVAL: Duration = Duration::from_millis(500);
+const INACTIVITY_INTERVAL: Duration = Duration::from_secs(15);
+/// A local model may have to be loaded from disk.
+const WARM_UP: Duration = Duration::from_secs(60);
+
+/// A server that is up.
+pub struct Running {
+    /// Where it listens; the port is real also if port 0 was asked for.
+    pub address: SocketAddr,
+    pub admin_token: Secret,
+    /// Start of links to it.
+    pub link_base: String,
+    server: ServerHandle,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+    context: Data<Context>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Starts everything: the journal first, what follows it, then the doors.
+///
+/// # Errors
+/// What cannot be used and what to do about it; nothing is left running.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    let started = Instant::now();
+    fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))?;
+    let admin_token = admin_token(&config)?;
+    let cards = Arc::new(load_cards(&config)?);
+    let twiml = twiml(&config, &cards)?;
+    let model = config.model.as_ref().map(open_model).transpose()?;
+    let listener = TcpListener::bind(config.bind)
+        .with_context(|| format!("AURORA_BIND: cannot listen on {}", config.bind))?;
+    let address = listener.local_addr()?;
+
+    let stored = snapshot::load(&config.data_dir)?;
+    let settings = journal::Settings {
+        data_dir: config.data_dir.clone(),
+        node: config.node.as_str().into(),
+        new_id_bits: rand::random(),
+    };
+    let (journal, opened) = Journal::open(settings, stored)?;
+    info!(
+        n_replayed = opened.n_replayed,
+        n_open_calls = opened.n_open_calls,
+        head = journal.head(),
+        "The journal is open."
+    );
+    let mirror = Arc::new(MirrorLink::default());
+    start_mirror(&config, &journal, &mirror)?;
+    let live = {
+        let mirror = Arc::clone(&mirror);
+        Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
+    };
+    let threads = vec![live::spawn(&live)?, spawn_snapshot(&config, &journal, &mirror)?];
+    let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
+    let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
+    if let Some(model) = model {
+        tokio::spawn(async move {
+            if let Err(err) = model.warm_up(WARM_UP).await {
+                warn!(error = %err, "The model does not answer yet; cards do.");
+            }
+        });
+    }
+
+    let is_https = config.public_url.as_ref().is_some_and(|it| it.scheme() == "https");
+    let link_base = config.link_base(address);
+    let context = Data::new(Context {
+        metrics: Metrics::new(&desk, &journal),
+        auth: Auth::new(admin_token.expose(), is_https),
+        rate: RateLimit::new(config.rate_limit),
+        twiml: RwLock::new(Arc::new(twiml)),
+        config,
+        journal,
+        desk,
+        live,
+        mirror,
+        started,
+    });
+    let server = serve(listener, &context)?;
+    let handle = server.handle();
+    let served = tokio::spawn(server);
+    tokio::spawn(tell_the_board(Data::clone(&context)));
+    tokio::spawn(end_inactive_calls(Data::clone(&context)));
+    info!(%address, started_ms = started.elapsed().as_millis() as u64, "Aurora answers.");
+    let threads = Mutex::new(threads);
+    Ok(Running { address, admin_token, link_base, server: handle, served, context, threads })
+}
+
+impl Running {
+    /// Serves until the server stops by itself, which it does only by [`Running::stop`].
+    ///
+    /// # Errors
+    /// The server's own.
+    pub async fn served(&mut self) -> anyhow::Result<()> {
+        (&mut self.served).await??;
+        Ok(())
+    }
+
+    /// Takes no new calls in, finishes the turns in flight, writes the last checkpoint, and lets
+    /// the journal go.
+    ///
+    /// # Errors
+    /// If the last checkpoint cannot be written; the journal has everything all the same.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let context = self.context;
+        // Streams end at once; their browsers come back by themselves.
+        context.live.close();
+        self.server.stop(true).await;
+        let threads = self.threads.into_inner().unwrap_or_else(PoisonError::into_inner);
+        tokio::task::spawn_blocking(move || {
+            context.mirror.stop();
+            context.journal.close();
+            for thread in threads {
+                if thread.join().is_err() {
+                    error!("A reader's thread ended by a defect.");
+                }
+            }
+            let (state, seq) = context.journal.snapshot_at_head();
+            let position = context.journal.position(seq);
+            let sync_of = |call: &Call| context.mirror.sync_of(call);
+            snapshot::save(&context.config.data_dir, &state, position, &sync_of)
+        })
+        .await??;
+        info!("Stopped.");
+        Ok(())
+    }
+
+    /// Reads the cards again. The old ones stay if the new ones are wrong.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn reload_cards(&self) -> anyhow::Result<()> {
+        let cards = Arc::new(load_cards(&self.context.config)?);
+        let twiml = Arc::new(twiml(&self.context.config, &cards)?);
+        *self.context.twiml.write().unwrap_or_else(PoisonError::into_inner) = twiml;
+        self.context.desk.reload_cards(cards);
+        info!("The cards were read again.");
+        Ok(())
+    }
+}
+
+fn serve(listener: TcpListener, context: &Data<Context>) -> std::io::Result<actix_web::dev::Server> {
+    let (shared, workers) = (Data::clone(context), context.config.workers);
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(routes::security_headers())
+            .configure(|service| routes::configure(service, &shared))
+            .default_service(web::to(routes::not_found))
+    })
+    .workers(workers)
+    .disable_signals()
+    // A browser that goes away is noticed at once, not at the next failed write.
+    .h1_allow_half_closed(false)
+    .keep_alive(Duration::from_secs(75))
+    .shutdown_timeout(DRAIN_SECONDS)
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+/// The supervisors' token: configured, or made at the first start and kept for its owner alone.
+fn admin_token(config: &Config) -> anyhow::Result<Secret> {
+    if let Some(token) = &config.admin_token {
+        return Ok(token.clone());
+    }
+    let path = config.data_dir.join("admin.token");
+    match fs::read_to_string(&path) {
+        Ok(text) if text.trim().len() >= 16 => return Ok(Secret::new(text.trim())),
+        Ok(_) => anyhow::bail!(
+            "{} holds no token of at least 16 characters: remove the file to have one made",
+            path.display()
+        ),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
+        Err(err) => return Err(err).with_context(|| format!("cannot read {}", path.display())),
+    }
+    let mut bits = [0; 24];
+    rand::fill(&mut bits);
+    let token = URL_SAFE_NO_PAD.encode(bits);
+    write_private(&path, &token).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Secret::new(token))
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+fn load_cards(config: &Config) -> anyhow::Result<Cards> {
+    match &config.cards {
+        None => Ok(Cards::builtin()),
+        Some(path) => Cards::load(path).context("AURORA_CARDS"),
+    }
+}
+
+fn twiml(config: &Config, cards: &Cards) -> anyhow::Result<Twiml> {
+    let twiml = Twiml::new(&config.language).context("AURORA_LANGUAGE")?;
+    Ok(twiml.with_hints(cards.hints()))
+}
+
+fn open_model(config: &ModelConfig) -> anyhow::Result<Model> {
+    let key = config.api_key.as_ref().map(|it| model::Secret::new(it.expose()));
+    let settings = ModelSettings::new(config.url.clone(), config.model.as_str())
+        .with_deadline(config.deadline)
+        .with_api_key(key);
+    Model::new(settings).context("AURORA_LLM_URL")
+}
+
+fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> anyhow::Result<()> {
+    let url = config.firebase_url.as_ref();
+    let target = match (&config.firebase_emulator, url) {
+        (Some(host), url) => {
+            if config.google_credentials.is_some() || config.firebase_credentials.is_some() {
+                warn!("FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to.");
+            }
+            Target::emulator(host, url).context("FIREBASE_DATABASE_EMULATOR_HOST")?
+        }
+        (None, Some(url)) => Target::database(url).context("FIREBASE_DATABASE_URL")?,
+        (None, None) => return Ok(()),
+    };
+    let credentials = match (&config.firebase_credentials, &config.google_credentials) {
+        _ if target.is_emulator() => Credentials::Emulator,
+        (Some(json), _) => Credentials::KeyJson(json.expose().to_owned()),
+        (None, Some(path)) => Credentials::KeyFile(path.clone()),
+        (None, None) => Credentials::Metadata,
+    };
+    let settings = MirrorSettings::new(
+        ClientSettings::new(target, credentials),
+        config.data_dir.join("readers").join("firebase.json"),
+        config.node.clone(),
+        journal.id().to_string(),
+    );
+    let source = firebase::follow(Arc::clone(journal));
+    let mirror = Mirror::start(settings, source, journal.bell(), link.status())?;
+    link.started(mirror);
+    Ok(())
+}
+
+fn spawn_snapshot(
+    config: &Config,
+    journal: &Arc<Journal>,
+    mirror: &Arc<MirrorLink>,
+) -> std::io::Result<JoinHandle<()>> {
+    let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
+    let (bell, data_dir) = (journal.bell(), config.data_dir.clone());
+    std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
+        snapshot::follow(&journal, &bell, &data_dir, &|call| mirror.sync_of(call));
+    })
+}
+
+/// Keeps every board's view of the mirror and the disk current.
+async fn tell_the_board(context: Data<Context>) {
+    let mut interval = tokio::time::interval(BOARD_INTERVAL);
+    let (mut told_sync, mut told_health) = (None, None);
+    while context.live.is_following() {
+        interval.tick().await;
+        let sync = json!(context.mirror.report(context.journal.head()));
+        if told_sync.as_ref() != Some(&sync) {
+            context.live.publish_sync(sync.clone());
+            told_sync = Some(sync);
+        }
+        let is_writable = context.journal.is_writable();
+        if told_health != Some(is_writable) {
+            context.live.publish_health(json!({
+                "durable": is_writable,
+                "detail": if is_writable { "" } else {
+                    "The disk does not take writes. Callers are answered; what they say is only \
+                     in memory."
+                },
+            }));
+            told_health = Some(is_writable);
+        }
+    }
+}
+
+async fn end_inactive_calls(context: Data<Context>) {
+    let limit = context.config.inactivity;
+    let mut interval = tokio::time::interval(INACTIVITY_INTERVAL.min(limit / 4));
+    let mut alerted = FxHashSet::default();
+    while context.live.is_following() {
+        interval.tick().await;
+        if let Err(err) = context.desk.end_inactive(limit, &mut alerted).await {
+            warn!(error = %err, "Inactive calls could not be ended.");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The mirror as the rest of the server sees it: on or off, how far, what failed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::mirror::Mirror;
+use super::status::{MirrorStatus, SyncReport};
+use crate::domain::{Call, Seq, SyncStatus};
+
+/// Exists whether or not a mirror is configured.
+#[derive(Default)]
+pub struct MirrorLink {
+    status: Arc<MirrorStatus>,
+    running: Mutex<Option<Mirror>>,
+}
+
+impl MirrorLink {
+    /// What the mirror's thread reports to.
+    pub fn status(&self) -> Arc<MirrorStatus> {
+        Arc::clone(&self.status)
+    }
+
+    pub fn started(&self, mirror: Mirror) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(mirror);
+    }
+
+    /// The answer of `/api/sync`, given the journal's head.
+    pub fn report(&self, head: Seq) -> SyncReport {
+        self.status.report(head, jiff::Timestamp::now())
+    }
+
+    /// A call is pending while the last record that changed it lies beyond the mirror's cursor.
+    pub fn sync_of(&self, call: &Call) -> SyncStatus {
+        if self.status.has_failed() {
+            let (id, conversation) = (call.id, call.conversation_id());
+            if self.status.is_failed(&format!("active_calls/{id}"))
+                || self.status.is_failed(&format!("active_conversations/{conversation}"))
+            {
+                return SyncStatus::Failed;
+            }
+        }
+        if call.last_seq <= self.status.acked_seq() {
+            SyncStatus::Synced
+        } else {
+            SyncStatus::PendingSync
+        }
+    }
+
+    /// Tries failed items again, all or those of one record; how many that concerns.
+    pub fn retry(&self, seq: Option<Seq>) -> usize {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map_or(0, |it| it.retry(seq))
+    }
+
+    /// Sends what waits, for a moment, and ends the mirror's thread. Blocks.
+    pub fn stop(&self) {
+        let mirror = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mirror) = mirror {
+            mirror.stop();
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Which record becomes which path: the journal as the mirror sees it.
+//!
+//! The one idea: a record holds values, so its writes need nothing but the record. Only when the
+//! database knows nothing of this journal is the state itself sent.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::writer::{Batch, Next, Reset, SourceError};
+use super::writes::{Limits, Writes};
+use crate::domain::{
+    Call, CallStarted, CallStatus, Event, PublishedCall, PublishedMessage, Record, Seq, SyncStatus,
+};
+use crate::journal::{Journal, Reader};
+
+/// Records in one look: small, so that a batch goes little beyond its limits.
+const STEP: usize = 64;
+const STEP_BYTES: usize = 256 * 1024;
+
+/// What follows a sequence, for [`super::Mirror::start`].
+pub fn follow(
+    journal: Arc<Journal>,
+) -> impl FnMut(Option<Seq>, Limits) -> Result<Next, SourceError> + Send + 'static {
+    let mut reader: Option<Reader> = None;
+    move |after, limits| {
+        let Some(after) = after.filter(|it| journal.holds_after(*it)) else {
+            reader = None;
+            return Ok(Next::Reset(reset(&journal, limits)));
+        };
+        let reader = match &mut reader {
+            Some(own) if own.position() == after => own,
+            other => other.insert(journal.read_after(after)),
+        };
+        let (mut writes, mut first_at) = (Writes::new(), None);
+        while !writes.is_full(limits) {
+            let records = reader.next_batch(STEP, STEP_BYTES)?;
+            if records.is_empty() {
+                break;
+            }
+            for record in &records {
+                first_at.get_or_insert(record.at);
+                put(&mut writes, record);
+            }
+        }
+        if reader.position() == after {
+            return Ok(Next::Nothing);
+        }
+        let first_at =
+            first_at.and_then(|it| jiff::Timestamp::from_millisecond(it.as_millis()).ok());
+        Ok(Next::Batch(Batch { writes, last_seq: reader.position(), first_at }))
+    }
+}
+
+fn put(writes: &mut Writes, record: &Record) {
+    writes.at(record.seq);
+    match &record.event {
+        Event::CallStarted(it) => {
+            let id = it.call_id.to_string();
+            writes.set_call(&id, started(it, record));
+            let conversation = it.call_id.conversation();
+            writes.set(&format!("active_conversations/{conversation}/call_id"), id);
+        }
+        Event::MessageAdded(it) => {
+            let (id, conversation) = (it.call_id.to_string(), it.call_id.conversation());
+            let message = value(&PublishedMessage::from(&*it.message));
+            writes.set_message(&conversation.to_string(), &it.message.id.to_string(), message);
+            writes.set_call_field(&id, "last_message_at", record.at.to_string());
+        }
+        Event::CallUpdated(it) => {
+            let id = it.call_id.to_string();
+            if let Some(urgency) = it.urgency {
+                writes.set_call_field(&id, "urgency", urgency.as_str());
+            }
+            if let Some(status) = it.status {
+                writes.set_call_field(&id, "status", status.as_str());
+                writes.set_call_field(&id, "admin_id", value(&it.admin_id));
+            }
+        }
+        Event::CallEnded(it) => {
+            let id = it.call_id.to_string();
+            writes.set_call_field(&id, "status", CallStatus::Ended.as_str());
+            writes.set_call_field(&id, "ended_at", record.at.to_string());
+            writes.set_call_field(&id, "end_reason", it.reason.as_str());
+        }
+        // The board's own business.
+        Event::WordsHeard { .. } | Event::AlertRaised(_) | Event::AlertAcknowledged(_) => {}
+    }
+}
+
+/// In the database everything is, by being there, synced.
+fn started(event: &CallStarted, record: &Record) -> Value {
+    let mut call = json!({
+        "worker_id": &*event.worker_id,
+        "mobile_no": event.caller.as_str(),
+        "conversation_id": event.call_id.conversation(),
+        "urgency": event.urgency,
+        "status": CallStatus::Active,
+        "timestamp": record.at,
+        "medium": event.medium,
+        "last_message_at": record.at,
+        "admin_id": null,
+        "sync_status": SyncStatus::Synced,
+    });
+    if let Some(call_sid) = &event.call_sid {
+        call["call_sid"] = value(call_sid);
+    }
+    if let Some(language) = &event.language {
+        call["language"] = value(language);
+    }
+    call
+}
+
+fn reset(journal: &Journal, limits: Limits) -> Reset {
+    let (state, at_seq) = journal.snapshot_at_head();
+    let mut calls: Vec<Arc<Call>> = state.calls().cloned().collect();
+    calls.sort_unstable_by_key(|it| it.id);
+    let mut calls = calls.into_iter().peekable();
+    let chunks = std::iter::from_fn(move || {
+        calls.peek()?;
+        let mut writes = Writes::new();
+        while let Some(call) = calls.next_if(|_| !writes.is_full(limits)) {
+            writes.at(call.last_seq);
+            whole(&mut writes, &call);
+        }
+        Some(writes)
+    });
+    Reset { chunks: Box::new(chunks), at_seq }
+}
+
+fn whole(writes: &mut Writes, call: &Call) {
+    let (id, conversation) = (call.id.to_string(), call.conversation_id().to_string());
+    writes.set_call(&id, value(&PublishedCall::new(call, SyncStatus::Synced)));
+    writes.set(&format!("active_conversations/{conversation}/call_id"), id);
+    for message in &call.messages {
+        let message_id = message.id.to_string();
+        writes.set_message(&conversation, &message_id, value(&PublishedMessage::from(&**message)));
+    }
+}
+
+fn value(published: &impl serde::Serialize) -> Value {
+    serde_json::to_value(published).expect("published objects have text keys only")
+}

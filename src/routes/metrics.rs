@@ -1,0 +1,153 @@
+//! `/metrics`: Prometheus text. No personal data: counts, times and states only.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::Context;
+use super::error::ApiError;
+use crate::conversation::desk::Desk;
+use crate::domain::Urgency;
+use crate::journal::Journal;
+
+/// What is exposed. Histograms and counters are shared with who measures; gauges are set when
+/// somebody asks.
+pub struct Metrics {
+    registry: Registry,
+    pub bad_signatures: Counter,
+    open_calls: Gauge,
+    critical_calls: Gauge,
+    subscribers: Gauge,
+    live_lag: Gauge,
+    mirror_lag: Gauge,
+    mirror_lag_seconds: Gauge,
+    mirror_failed: Gauge,
+    writable: Gauge,
+    kept: Gauge,
+    alerts: Gauge,
+    gaps: Counter,
+    journal_records: Counter,
+    journal_bytes: Counter,
+    journal_failures: Counter,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    pub fn new(desk: &Desk, journal: &Journal) -> Self {
+        let mut registry = Registry::with_prefix("aurora");
+        let (own, stats) = (desk.stats(), journal.stats());
+        registry.register("turns", "Turns answered, by what answered", own.turns.clone());
+        registry.register("turn_seconds", "A whole turn", own.turn_seconds.clone());
+        registry.register("triage_seconds", "Triage of one utterance", own.triage_seconds.clone());
+        registry.register(
+            "turn_journal_seconds",
+            "From a turn's commit to the news that it is durable",
+            own.journal_seconds.clone(),
+        );
+        registry.register("model_seconds", "Waiting for the model", own.model_seconds.clone());
+        registry.register("model_failures", "Failures of the model", own.model_failures.clone());
+        registry.register(
+            "journal_sync_seconds",
+            "One write and sync of the journal",
+            stats.sync_seconds.clone(),
+        );
+        registry.register(
+            "journal_batch_records",
+            "Records that shared one sync",
+            stats.batch_records.clone(),
+        );
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let open_calls = gauge("open_calls", "Calls that have not ended");
+        let critical_calls = gauge("critical_calls", "Open calls that are critical");
+        let subscribers = gauge("subscribers", "Open live streams");
+        let live_lag = gauge("live_lag_records", "Records that live streams are behind");
+        let mirror_lag = gauge("mirror_lag_records", "Records that the mirror is behind");
+        let mirror_lag_seconds =
+            gauge("mirror_lag_seconds", "Age of the oldest record that is not mirrored");
+        let mirror_failed = gauge("mirror_failed_items", "Items that Firebase refused for good");
+        let writable = gauge("journal_writable", "1 while the disk takes writes");
+        let kept = gauge("journal_kept_records", "Records kept in memory for a failing disk");
+        let alerts = gauge("alerts", "Alerts that nobody has acknowledged");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        Self {
+            bad_signatures: counter("bad_signatures", "Webhooks with a wrong signature"),
+            gaps: counter("stream_gaps", "Subscribers that were too far behind"),
+            journal_records: counter("journal_records", "Records written"),
+            journal_bytes: counter("journal_bytes", "Bytes written to the journal"),
+            journal_failures: counter("journal_failures", "Failed writes or syncs"),
+            registry,
+            open_calls,
+            critical_calls,
+            subscribers,
+            live_lag,
+            mirror_lag,
+            mirror_lag_seconds,
+            mirror_failed,
+            writable,
+            kept,
+            alerts,
+        }
+    }
+
+    fn refresh(&self, context: &Context) {
+        let head = context.journal.head();
+        let (open, critical, alerts) = context.journal.view(|state| {
+            let critical =
+                state.calls().filter(|it| it.is_open() && it.urgency == Urgency::Critical).count();
+            (state.n_open(), critical, state.alerts().count())
+        });
+        self.open_calls.set(signed(open as u64));
+        self.critical_calls.set(signed(critical as u64));
+        self.alerts.set(signed(alerts as u64));
+        self.subscribers.set(signed(context.live.subscribers() as u64));
+        self.live_lag.set(signed(head.saturating_sub(context.live.head())));
+        let report = context.mirror.report(head);
+        self.mirror_lag.set(signed(report.pending));
+        self.mirror_lag_seconds.set(signed(report.lag_seconds));
+        self.mirror_failed.set(signed(report.failed.len() as u64));
+        let stats = context.journal.stats();
+        self.writable.set(i64::from(context.journal.is_writable()));
+        self.kept.set(signed(stats.kept_records.load(Ordering::Relaxed)));
+        catch_up(&self.journal_records, &stats.records);
+        catch_up(&self.journal_bytes, &stats.bytes);
+        catch_up(&self.journal_failures, &stats.failures);
+        let gaps = context.live.gaps();
+        self.gaps.inc_by(gaps.saturating_sub(self.gaps.get()));
+    }
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn catch_up(counter: &Counter, source: &AtomicU64) {
+    counter.inc_by(source.load(Ordering::Relaxed).saturating_sub(counter.get()));
+}
+
+pub async fn metrics(context: Data<Context>) -> Result<HttpResponse, ApiError> {
+    context.metrics.refresh(&context);
+    let mut text = String::with_capacity(8 * 1024);
+    encode(&mut text, &context.metrics.registry)
+        .map_err(|err| ApiError::BadRequest(err.to_string()))?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(text))
+}
