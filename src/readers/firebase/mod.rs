@@ -21,6 +21,8 @@ mod failed;
 mod key;
 mod mirror;
 mod outage_log;
+mod patience;
+mod progress;
 mod status;
 mod target;
 mod writer;
