@@ -28,8 +28,7 @@ mod target;
 mod writer;
 mod writes;
 
-pub use auth::AuthError;
-pub use backoff::{Backoff, BackoffLimits};
+pub use backoff::BackoffLimits;
 pub use client::{Ack, Client, ClientError, ClientSettings, WriteError};
 pub use credentials::{Credentials, CredentialsError};
 pub use cursor::{Cursor, CursorError};
