@@ -207,6 +207,41 @@ async fn each_fault_can_be_switched_on_and_off() {
     assert_eq!(status(write().await), Some(200));
 }
 
+#[tokio::test]
+async fn a_stream_tells_of_writes_until_it_is_ended() {
+    let rtdb = Rtdb::start();
+    rtdb.put("a/b", json!(1));
+
+    for name in ["cancel", "auth_revoked"] {
+        let mut stream = client()
+            .get(format!("{}/a.json?ns=aurora-test", rtdb.url()))
+            .bearer_auth("owner")
+            .header("Accept", "text/event-stream")
+            .send()
+            .await
+            .expect("a stream");
+        let first = stream.chunk().await.expect("an open stream");
+        rtdb.put("a/c", json!({"d": 2}));
+        rtdb.keep_alive_streams();
+        match name {
+            "cancel" => rtdb.cancel_streams(),
+            _ => rtdb.revoke_streams(),
+        }
+        let mut rest = String::new();
+        while let Some(bytes) = stream.chunk().await.expect("an open stream") {
+            rest.push_str(&String::from_utf8_lossy(&bytes));
+        }
+
+        let first = first.expect("the present value");
+        let first = String::from_utf8_lossy(&first);
+        assert!(first.starts_with("event: put\ndata: {"), "{first}");
+        let put = "event: put\ndata: {\"data\":{\"d\":2},\"path\":\"/c\"}\n\n";
+        assert!(rest.starts_with(put), "{rest}");
+        assert!(rest.contains("event: keep-alive\ndata: null\n\n"), "{rest}");
+        assert!(rest.contains(&format!("event: {name}\ndata: ")), "{rest}");
+    }
+}
+
 async fn ask(rtdb: &Rtdb, method: Method, target: &str, body: Option<&Value>) -> Response {
     let answer = try_ask(rtdb, method, target, body.cloned()).await;
     answer.expect("an answer")

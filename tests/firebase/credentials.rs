@@ -89,3 +89,29 @@ fn a_key_that_is_none_stops_the_start() {
     assert!(matches!(err, MirrorError::Client(_)));
     assert!(err.to_string().contains("FIREBASE_CREDENTIALS"), "{err}");
 }
+
+#[test]
+fn a_redirect_within_the_service_takes_the_token_along() {
+    let elsewhere = Rtdb::start();
+    let site = Site::new().started();
+    site.rtdb.set_fault(Fault::Redirect(elsewhere.url()));
+
+    site.record("active_calls/c1", 1);
+    site.until_synced();
+
+    assert_eq!(elsewhere.value("active_calls/c1"), 1);
+    assert_eq!(site.rtdb.history().len(), 0);
+}
+
+#[test]
+fn a_redirect_out_of_the_service_is_not_followed() {
+    let site = Site::new().started();
+    let elsewhere = "http://firebaseio.com.example.org";
+    site.rtdb.set_fault(Fault::Redirect(elsewhere.to_owned()));
+
+    site.record("active_calls/c1", 1);
+    site.until("refused", || site.state() == State::Refused);
+
+    let (_, reason) = site.status.trouble().expect("a reason");
+    assert!(reason.contains("must not get the token"), "{reason}");
+}

@@ -6,7 +6,7 @@ use aurora::readers::firebase::State;
 use serde_json::json;
 
 use crate::fakes::rtdb::Fault;
-use crate::site::Site;
+use crate::site::{ScriptTrouble, Site};
 
 #[test]
 fn every_outage_is_waited_out_and_nothing_is_skipped() {
@@ -154,4 +154,21 @@ fn a_connection_that_died_while_idle_is_no_outage() {
     site.until_synced();
 
     assert_eq!(site.rtdb.requests().count(), n_before + 1);
+}
+
+#[test]
+fn a_journal_that_fails_or_panics_once_does_not_end_the_mirror() {
+    let site = Site::new().started();
+    for (i, trouble) in [ScriptTrouble::Fails, ScriptTrouble::Panics]
+        .into_iter()
+        .enumerate()
+    {
+        let next = &site.script.trouble;
+        *next.lock().expect("no holder panics") = Some(trouble);
+
+        site.record(&format!("active_calls/c{i}"), i);
+        site.until_synced();
+
+        assert_eq!(site.rtdb.value(&format!("active_calls/c{i}")), i);
+    }
 }

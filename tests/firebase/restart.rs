@@ -23,7 +23,48 @@ fn the_position_survives_a_restart() {
 
     let after: Vec<_> = site.applied_paths().split_off(n_before);
     assert_eq!(after, [["active_calls/later"]]);
-    assert_eq!(site.status.saved_seq(), 11);
+}
+
+#[test]
+fn the_position_is_saved_soon_and_not_at_each_request() {
+    let mut site = Site::new();
+    site.settings.save_every = Duration::from_secs(3600);
+    site.start();
+    for i in 0..20 {
+        site.record("active_calls/c1", i);
+        site.until_synced();
+    }
+    assert_eq!(site.status.saved_seq(), 0);
+    site.stop();
+    assert_eq!(site.status.saved_seq(), 20);
+
+    site.settings.save_every = Duration::from_millis(20);
+    site.start();
+    site.record("active_calls/c1", 20);
+
+    site.until("saved", || site.status.saved_seq() == 21);
+}
+
+#[test]
+fn a_position_that_a_crash_lost_means_sending_again_without_harm() {
+    let mut site = Site::new().started();
+    site.record("active_calls/c1", json!({"status": "ACTIVE"}));
+    site.until_synced();
+    site.stop();
+    let saved = fs::read(site.cursor_file()).expect("a saved position");
+    site.start();
+    site.record("active_calls/c1/status", "TAKEOVER");
+    site.record("active_calls/c1/status", "ENDED");
+    site.until_synced();
+    site.stop();
+    let before = site.rtdb.value("active_calls");
+
+    fs::write(site.cursor_file(), saved).expect("a writable folder");
+    site.start();
+    site.until_synced();
+
+    assert_eq!(site.rtdb.value("active_calls"), before);
+    assert_eq!(before, json!({"c1": {"status": "ENDED"}}));
 }
 
 #[test]

@@ -35,8 +35,16 @@ pub struct Script {
     pub records: Mutex<Vec<(String, Value)>>,
     /// Records up to here are no longer held.
     pub dropped: Mutex<u64>,
+    /// What the next reading does instead.
+    pub trouble: Mutex<Option<ScriptTrouble>>,
     /// After which sequences the mirror asked.
     pub asked: Mutex<Vec<Option<u64>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum ScriptTrouble {
+    Fails,
+    Panics,
 }
 
 impl Site {
@@ -166,6 +174,12 @@ impl Script {
 
     fn next(&self, after: Option<u64>, limits: Limits) -> Result<Next, SourceError> {
         self.asked.lock().expect("no holder panics").push(after);
+        let trouble = self.trouble.lock().expect("no holder panics").take();
+        match trouble {
+            Some(ScriptTrouble::Fails) => return Err("the script says so".into()),
+            Some(ScriptTrouble::Panics) => panic!("the script says so"),
+            None => {}
+        }
         let records = self.lock();
         let head = records.len() as u64;
         if after.unwrap_or(0) < *self.dropped.lock().expect("no holder panics") {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
+use tracing::warn;
 use url::Url;
 
 use super::auth::{AuthError, TokenSource};
@@ -90,6 +91,12 @@ impl Client {
         // An error says that a provider is already there, which is all we want.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let credentials = if settings.target.is_emulator() {
+            if matches!(
+                settings.credentials,
+                Credentials::KeyFile(_) | Credentials::KeyJson(_)
+            ) {
+                warn!("Mirroring to the Firebase emulator: the service account is not used.");
+            }
             Credentials::Emulator
         } else {
             settings.credentials
@@ -222,4 +229,21 @@ async fn error_text(mut answer: Response) -> String {
 
 fn shortened(text: &str) -> String {
     text.chars().take(MAX_REASON_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_for_the_service_itself_can_be_made() {
+        let url = "https://site-default-rtdb.firebaseio.com"
+            .parse()
+            .expect("a URL");
+        let target = Target::database(&url).expect("a database");
+
+        let client = Client::new(ClientSettings::new(target, Credentials::Metadata));
+
+        assert!(client.is_ok());
+    }
 }

@@ -102,11 +102,10 @@ fn checked(text: &str, origin: &'static str) -> Result<String, CredentialsError>
     if !private_key.contains("-----BEGIN PRIVATE KEY-----") {
         return Err(wrong("its private_key is not a PKCS#8 PEM"));
     }
-    let is_sendable = key.token_uri.parse::<hyper::Uri>().is_ok();
-    let token_uri = Url::parse(&key.token_uri)
-        .ok()
-        .filter(|it| is_sendable && may_carry_secrets(it));
-    let token_uri = token_uri.ok_or_else(|| wrong("its token_uri is not an https address"))?;
+    let token_uri = Url::parse(&key.token_uri).ok();
+    let token_uri = token_uri
+        .filter(|it| may_carry_secrets(it) && it.as_str().parse::<hyper::Uri>().is_ok())
+        .ok_or_else(|| wrong("its token_uri is not an https address"))?;
     let key = serde_json::json!({
         "type": "service_account",
         "private_key": private_key,

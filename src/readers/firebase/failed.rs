@@ -145,4 +145,14 @@ mod tests {
 
         assert_eq!(failed.as_slice(), [item(3, "a", json!({"b": 3}))]);
     }
+
+    #[test]
+    fn a_full_list_takes_only_what_it_already_has() {
+        let items = (0..MAX_FAILED as u64).map(|i| item(i, &format!("calls/c{i}"), json!(i)));
+        let failed = FailedItems(items.collect());
+
+        assert!(failed.is_full_for("calls/new"));
+        assert!(!failed.is_full_for("calls/c7"));
+        assert!(!failed.is_full_for("calls"));
+    }
 }

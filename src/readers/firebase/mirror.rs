@@ -13,9 +13,11 @@ use tracing::error;
 use super::backoff::{Backoff, BackoffLimits};
 use super::client::{Client, ClientError, ClientSettings};
 use super::cursor::{Cursor, CursorError};
-use super::delivery::{Command, Delivery};
+use super::delivery::Delivery;
 use super::key::escape;
 use super::outage_log::OutageLog;
+use super::patience::{Command, Patience};
+use super::progress::Progress;
 use super::status::MirrorStatus;
 use super::writer::{Next, SourceError, Writer};
 use super::writes::Limits;
@@ -37,6 +39,8 @@ pub struct MirrorSettings {
     pub backoff: BackoffLimits,
     /// Time between two lines of the log in an outage. Default 60 s.
     pub outage_line_every: Duration,
+    /// Time between two savings of the position. Default 1 s.
+    pub save_every: Duration,
     /// Time for a last batch when the server stops. Default 1 s.
     pub flush: Duration,
 }
@@ -56,6 +60,7 @@ impl MirrorSettings {
             limits: Limits::default(),
             backoff: BackoffLimits::default(),
             outage_line_every: Duration::from_secs(60),
+            save_every: Duration::from_secs(1),
             flush: Duration::from_secs(1),
         }
     }
@@ -114,20 +119,29 @@ impl Mirror {
         let mut writer = Writer {
             source,
             bell,
+            source_is_broken: false,
             delivery: Delivery {
                 runtime,
                 client,
-                cursor,
-                status: Arc::clone(&status),
-                journal_id: settings.journal_id,
+                progress: Progress {
+                    cursor,
+                    status: Arc::clone(&status),
+                    journal_id: settings.journal_id,
+                    save_every: settings.save_every,
+                    unsaved_since: None,
+                    log: OutageLog::new(settings.outage_line_every),
+                },
+                patience: Patience {
+                    status: Arc::clone(&status),
+                    backoff: Backoff::new(settings.backoff),
+                    outage: OutageLog::new(settings.outage_line_every),
+                    commands: received,
+                    deadline: seen,
+                    retries: Vec::new(),
+                },
                 position_path: format!("aurora/mirror/{}", escape(&settings.node)),
                 limits: settings.limits,
-                backoff: Backoff::new(settings.backoff),
-                outage: OutageLog::new(settings.outage_line_every),
-                unsaved: OutageLog::new(settings.outage_line_every),
-                commands: received,
-                deadline: seen,
-                retries: Vec::new(),
+                failed_changed: false,
             },
         };
         let run = move || {

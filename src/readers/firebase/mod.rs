@@ -23,13 +23,14 @@ mod link;
 mod mirror;
 mod outage_log;
 mod source;
+mod patience;
+mod progress;
 mod status;
 mod target;
 mod writer;
 mod writes;
 
-pub use auth::AuthError;
-pub use backoff::{Backoff, BackoffLimits};
+pub use backoff::BackoffLimits;
 pub use client::{Ack, Client, ClientError, ClientSettings, WriteError};
 pub use credentials::{Credentials, CredentialsError};
 pub use cursor::{Cursor, CursorError};

@@ -8,6 +8,8 @@ pub enum TargetError {
     NotHttps(String),
     #[error("FIREBASE_DATABASE_URL names no host")]
     NoHost,
+    #[error("FIREBASE_DATABASE_URL must name the whole database, without a path and a user")]
+    NotWhole,
     #[error("FIREBASE_DATABASE_EMULATOR_HOST must be host:port without a scheme, not {0}")]
     NotHostPort(String),
 }
@@ -28,6 +30,9 @@ impl Target {
         }
         if !may_carry_secrets(url) {
             return Err(TargetError::NotHttps(url.origin().ascii_serialization()));
+        }
+        if url.path() != "/" || !url.username().is_empty() || url.password().is_some() {
+            return Err(TargetError::NotWhole);
         }
         Ok(Self {
             base: url.clone(),
@@ -156,6 +161,8 @@ mod tests {
             assert!(Target::emulator(host, None).is_err(), "{host}");
         }
         assert!(Target::database(&url("http://site.firebaseio.com")).is_err());
+        assert!(Target::database(&url("https://site.firebaseio.com/calls")).is_err());
+        assert!(Target::database(&url("https://me:secret@site.firebaseio.com")).is_err());
         assert!(Target::database(&url("data:x")).is_err());
         assert!(Target::database(&url("http://127.0.0.1:9000")).is_ok());
     }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, after, never, select};
 use jiff::Timestamp;
 
 use super::client::WriteError;
 use super::delivery::{Delivery, Flow};
+use super::patience::Waited;
 use super::writes::{Limits, Writes};
 
 /// Why the source can't be read now. The mirror waits and asks again.
@@ -43,6 +44,8 @@ pub(super) struct Writer<S> {
     pub source: S,
     pub bell: Receiver<()>,
     pub delivery: Delivery,
+    /// Whether the last reading failed.
+    pub source_is_broken: bool,
 }
 
 /// Wait after a panic, so that one that repeats does not keep a core busy.
@@ -54,47 +57,62 @@ where
 {
     /// Runs until it is told to stop; then sends once more what waits, if that works at once.
     pub fn run(&mut self) {
-        while self.turn() != Flow::Stop {}
+        while self.turn() != Flow::Stop {
+            self.delivery.progress.save_if_due();
+        }
+        if self.delivery.progress.due_in().is_some() {
+            self.delivery.progress.save();
+        }
     }
 
     /// Waits a moment. Returns whether the mirror is to end.
     pub fn pause_after_panic(&mut self) -> bool {
-        self.delivery.pause(AFTER_PANIC) == Flow::Stop
+        self.delivery.patience.pause(AFTER_PANIC) == Waited::Stop
     }
 
     fn turn(&mut self) -> Flow {
-        let is_stopping = self.delivery.is_stopping();
+        if self.delivery.patience.is_over() {
+            return Flow::Stop;
+        }
+        let is_stopping = self.delivery.patience.is_stopping();
         if !is_stopping && self.retry_failed() == Flow::Stop {
             return Flow::Stop;
         }
-        let after = self.delivery.acked();
-        match (self.source)(after, self.delivery.limits) {
-            Ok(Next::Nothing) if is_stopping => Flow::Stop,
-            Ok(Next::Nothing) => self.idle(),
-            Ok(Next::Batch(batch)) if after.is_some_and(|it| batch.last_seq <= it) => {
-                self.source_failed("it gave nothing new")
+        let after = self.delivery.progress.acked();
+        let next = match (self.source)(after, self.delivery.limits) {
+            Ok(Next::Batch(it)) if after.is_some_and(|after| it.last_seq <= after) => {
+                return self.source_failed("it gave nothing new");
             }
-            Ok(Next::Batch(batch)) => self.batch(batch),
-            Ok(Next::Reset(reset)) => self.reset(reset),
-            Err(err) => self.source_failed(&err.to_string()),
+            Ok(next) => next,
+            Err(err) => return self.source_failed(&err.to_string()),
+        };
+        if std::mem::take(&mut self.source_is_broken) {
+            self.delivery.patience.recovered();
+        }
+        match next {
+            Next::Nothing if is_stopping => Flow::Stop,
+            Next::Nothing => self.idle(),
+            Next::Batch(batch) => self.batch(batch),
+            Next::Reset(reset) => self.reset(reset),
         }
     }
 
     fn batch(&mut self, batch: Batch) -> Flow {
         let since = batch.first_at.unwrap_or_else(Timestamp::now);
-        self.delivery.status.set_behind_since(since);
+        self.delivery.progress.status.set_behind_since(since);
         if !batch.writes.is_empty() {
             let flow = self.delivery.deliver(batch.writes, Some(batch.last_seq));
             if flow != Flow::Done {
                 return flow;
             }
         }
-        self.delivery.acknowledge(batch.last_seq);
+        self.delivery.progress.acknowledge(batch.last_seq);
         Flow::Done
     }
 
     fn reset(&mut self, reset: Reset) -> Flow {
-        self.delivery.status.set_behind_since(Timestamp::now());
+        let now = Timestamp::now();
+        self.delivery.progress.status.set_behind_since(now);
         for chunk in reset.chunks {
             // Without a position, as a crash in between has to begin the reset again.
             if self.delivery.deliver(chunk, None) == Flow::Stop {
@@ -108,14 +126,14 @@ where
                 Flow::Stop => return Flow::Stop,
             }
         }
-        self.delivery.acknowledge(reset.at_seq);
+        self.delivery.progress.acknowledge(reset.at_seq);
         Flow::Done
     }
 
     fn retry_failed(&mut self) -> Flow {
-        while !self.delivery.retries.is_empty() {
-            let which = self.delivery.retries.remove(0);
-            let again = self.delivery.cursor.failed().to_writes(which);
+        while !self.delivery.patience.retries.is_empty() {
+            let which = self.delivery.patience.retries.remove(0);
+            let again = self.delivery.progress.failed().to_writes(which);
             if !again.is_empty() && self.delivery.deliver(again, None) == Flow::Stop {
                 return Flow::Stop;
             }
@@ -123,7 +141,10 @@ where
         Flow::Done
     }
 
+    /// Waits for the bell, for a command, or until the position has to be saved.
     fn idle(&mut self) -> Flow {
+        let due = self.delivery.progress.due_in().map_or_else(never, after);
+        let patience = &mut self.delivery.patience;
         select! {
             recv(self.bell) -> ring => {
                 if ring.is_err() {
@@ -131,14 +152,22 @@ where
                     self.bell = never();
                 }
             }
-            recv(self.delivery.commands) -> command => self.delivery.note(command.ok()),
+            recv(patience.commands) -> command => patience.note(command.ok()),
+            recv(due) -> _ => {}
         }
         Flow::Done
     }
 
     fn source_failed(&mut self, reason: &str) -> Flow {
+        self.source_is_broken = true;
         let reason = format!("the journal can't be read: {reason}");
-        self.delivery
+        match self
+            .delivery
+            .patience
             .wait_out(&WriteError::Misconfigured { reason })
+        {
+            Waited::Enough => Flow::Reread,
+            Waited::Stop => Flow::Stop,
+        }
     }
 }

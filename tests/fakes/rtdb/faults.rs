@@ -17,6 +17,8 @@ pub enum Fault {
     Status { status: u16, times: usize },
     /// 429 with `Retry-After` (seconds) for the next `times` requests.
     TooManyRequests { retry_after_s: u64, times: usize },
+    /// Every request is sent on to this base address with 307.
+    Redirect(String),
     /// Every other request is answered with 503.
     Flapping,
     /// The next `times` writes are applied, and then the connection is cut instead of an answer.
@@ -41,6 +43,7 @@ pub enum Gate {
         text: &'static str,
         retry_after_s: Option<u64>,
     },
+    Redirect(String),
 }
 
 #[derive(Default)]
@@ -83,6 +86,7 @@ impl Faults {
                     *times -= 1;
                     return answer(429, "Too many requests", Some(*retry_after_s));
                 }
+                Fault::Redirect(base) => return Gate::Redirect(base.clone()),
                 Fault::Flapping if n_seen.is_multiple_of(2) => {
                     return answer(503, "Service unavailable", None);
                 }

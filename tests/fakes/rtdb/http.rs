@@ -44,6 +44,11 @@ pub async fn handle(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> 
             shared.hang().await;
             return problem(StatusCode::SERVICE_UNAVAILABLE, "was hanging");
         }
+        Gate::Redirect(base) => {
+            return HttpResponse::TemporaryRedirect()
+                .insert_header(("Location", format!("{base}{}", request.uri())))
+                .finish();
+        }
         Gate::Slow(wait) => tokio::time::sleep(wait).await,
         Gate::Answer {
             status,
