@@ -61,7 +61,7 @@ export class CallRow {
 /** Who answers the caller at the moment. */
 export function holderText(call) {
   if (call.status === "TAKEOVER") return call.admin_id ? `held by ${call.admin_id}` : "held by a supervisor";
-  return call.status === "ENDED" ? "" : "answered by Aurora";
+  return call.status === "ENDED" ? "" : "Aurora answers";
 }
 
 /** The mirror's state of one call, in words. */

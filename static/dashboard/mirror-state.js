@@ -16,6 +16,15 @@ export class MirrorState extends HTMLElement {
     this.retry = this.querySelector(".retry");
     this.outcome = this.querySelector(".outcome");
     this.retry.addEventListener("click", () => this.#retry());
+    const box = this.querySelector("details");
+    this.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !box.open) return;
+      box.open = false;
+      this.chip.focus();
+    });
+    document.addEventListener("click", (event) => {
+      if (!this.contains(event.target)) box.open = false;
+    });
     this.show(null);
   }
 

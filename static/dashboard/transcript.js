@@ -6,13 +6,12 @@
 // - Reading is not disturbed: away from the end, new messages raise a button instead of scrolling.
 // - At most SHOWN messages are drawn; the earlier ones come on request.
 
-import { el, setText } from "/static/shared/dom.js";
-import { clockText, parseTime } from "/static/shared/time.js";
+import { bubble } from "/static/shared/bubble.js";
+import { setText } from "/static/shared/dom.js";
 
 const SHOWN = 300;
 /** Counts as "at the end", in CSS pixels. */
 const NEAR_PX = 48;
-const ROLES = { user: "Caller", assistant: "Aurora", admin: "Supervisor", system: "Note" };
 
 export class CallTranscript extends HTMLElement {
   #messages = new Map();
@@ -77,19 +76,6 @@ export class CallTranscript extends HTMLElement {
     this.button.hidden = count === 0;
     setText(this.button, count === 1 ? "1 new message ↓" : `${count} new messages ↓`);
   }
-}
-
-/** One message, as text only. Also the browser phone's transcript is made of these. */
-export function bubble({ role, content, timestamp, sources, admin_id: adminId }) {
-  const at = parseTime(timestamp);
-  const named = role === "admin" && adminId ? `${ROLES.admin} ${adminId}` : ROLES[role] ?? role;
-  const from = Array.isArray(sources) ? sources.join(", ") : sources;
-  return el("li", { class: "message", "data-role": role },
-    el("p", { class: "from" },
-      el("b", {}, named), " ",
-      at === null ? null : el("time", { datetime: timestamp }, clockText(at))),
-    el("p", { class: "text" }, String(content ?? "")),
-    from ? el("p", { class: "sources" }, `Source: ${from}`) : null);
 }
 
 function keyOf(message, position) {

@@ -157,7 +157,9 @@ export class LiveStream {
 
   check() {
     const silent = this.silenceMs() >= SILENCE_MS;
-    if (!this.ended && silent && Date.now() - this.openedAt >= SILENCE_MS) {
+    // Silent, or open without ever saying what there is: this connection is given up.
+    const hopeless = silent || !this.ready;
+    if (!this.ended && hopeless && Date.now() - this.openedAt >= SILENCE_MS) {
       this.openedAt = Date.now();
       this.brokenAt ??= Date.now();
       this.open();
