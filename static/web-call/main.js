@@ -13,7 +13,14 @@ const [log, state, problem, unsafe] = ["log", "state", "problem", "unsafe"].map(
 const [speech, mic, voice, hangUp] = ["speech", "mic", "voice", "hang-up"].map(at);
 const list = log.querySelector("ol");
 const badge = urgencyBadge("NORMAL");
-const WHO = { card: "the offline protocol", model: "the assistant", fallback: "the assistant", supervisor: "a supervisor" };
+const WHO = {
+  card: "Aurora answers (offline protocol).",
+  model: "Aurora answers (language model).",
+  fallback: "Aurora answers (fixed sentence).",
+  supervisor: "A supervisor is on the line.",
+};
+
+new ResizeObserver(() => toEnd()).observe(log);
 
 let session = null;
 let drawn = new Map();
@@ -67,12 +74,16 @@ hangUp.addEventListener("click", async () => {
     sorry = ` The server did not hear it: ${err.message}`;
   }
   hangUp.disabled = false;
+  over(sorry);
+});
+
+function over(sorry = "") {
   session = null;
   call.hidden = true;
   dial.hidden = false;
   setText(dial.querySelector("p"), `The call is over.${sorry} You can start another one.`);
   dial.querySelector("button").focus();
-});
+}
 
 mic.addEventListener("click", () => {
   const on = press(mic, mic.getAttribute("aria-pressed") !== "true");
@@ -88,6 +99,8 @@ voice.addEventListener("click", () => {
 
 window.addEventListener("beforeunload", (event) => { if (session?.hasUnsent) event.preventDefault(); });
 window.addEventListener("pagehide", () => session?.abandon());
+// Back from the browser's page cache: that call was hung up.
+window.addEventListener("pageshow", (event) => event.persisted && session && over());
 window.addEventListener("online", () => session?.hasUnsent && session.resend());
 
 /** Draws the caller's own words and what became of them. */
@@ -106,6 +119,7 @@ function drawUtterance(utterance) {
   node.querySelector(".fate").replaceChildren(...{
     waiting: ["Waiting to be sent"], sending: ["Sending…"], sent: [], failed: ["Not sent", again],
   }[fate]);
+  toEnd();
   if (fate === "sending") setText(state, "Waiting for the answer…");
 }
 
@@ -116,7 +130,7 @@ function drawReply({ message, urgency, answered_by: by, sources, durable }) {
     setUrgency(badge, parseUrgency(urgency));
     badge.hidden = false;
   }
-  setText(state, `You are talking with ${WHO[by] ?? by}.`);
+  setText(state, WHO[by] ?? "Aurora answers.");
   call.dataset.answeredBy = by;
   if (!message) return;
   const role = by === "supervisor" ? "admin" : "assistant";
@@ -131,7 +145,7 @@ function drawProblem(err) {
   const status = err instanceof ApiError ? err.status : 0;
   setText(state, "The last words were not answered.");
   if (status === 401 || status === 403) {
-    const login = el("a", { href: "/login?next=/web-call", target: "_blank", rel: "opener" }, "Log in (opens a new tab)");
+    const login = el("a", { href: "/login?next=/web-call", target: "_blank", rel: "noopener" }, "Log in (opens a new tab)");
     return warn("This server takes test calls only from people who are logged in. ", login, ", then come back and press “Send again”.");
   }
   const wait = status === 429 && err.retryAfterS ? ` Try again in ${err.retryAfterS} s.` : "";
@@ -146,6 +160,10 @@ function warn(...parts) {
 
 function append(node) {
   list.append(node);
+  toEnd();
+}
+
+function toEnd() {
   log.scrollTop = log.scrollHeight;
 }
 

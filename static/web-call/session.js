@@ -46,7 +46,8 @@ export class Session {
     const utterance = { text, confidence, fate: "waiting", at: new Date().toISOString() };
     this.#outbox.push(utterance);
     this.on.fate(utterance);
-    this.#sendNext();
+    if (this.#outbox[0].fate === "failed") this.resend();
+    else this.#sendNext();
   }
 
   /** Tries again what failed. */
