@@ -2,7 +2,7 @@
 
 import { get } from "/static/shared/api.js";
 import { el } from "/static/shared/dom.js";
-import { prose, schemaView } from "/static/docs/schema.js";
+import { prose, resolved, schemaView } from "/static/docs/schema.js";
 import { tryItForm } from "/static/docs/try-it.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
@@ -62,7 +62,8 @@ function inside(method, path, operation, root) {
     ...Object.entries(operation.requestBody?.content ?? {}).flatMap(([type, { schema }]) =>
       [el("h3", {}, "Request body ", el("code", {}, type)), schemaView(schema)]),
     el("h3", {}, "Answers"),
-    el("ul", { class: "answers" }, ...Object.entries(operation.responses).map(([code, response]) => answer(code, response))),
+    el("ul", { class: "answers" }, ...Object.entries(operation.responses).map(([code, response]) =>
+      answer(code, resolved(response, root)))),
     el("h3", {}, "Try it"),
     tryItForm({ method, path, operation, root, token }));
 }
