@@ -119,7 +119,7 @@ export class CallPanel extends HTMLElement {
     const ofThis = (act) => (...args) => this.callId === call.call_id && act(...args);
     let first = true;
     this.#stream = new LiveStream(`${path}/stream`, {
-      events: ["new_messages", "call_updated", "ended", "error"],
+      events: ["new_messages", "call_updated", "ended"],
       probe: path,
       onEvent: ofThis((name, data) => {
         if (name === "initial") {

@@ -30,7 +30,7 @@ let mirrorToldMs = 0;
 
 const stream = new LiveStream("/api/stream", {
   events: ["call_started", "call_updated", "new_messages", "ended", "alert", "alert_acknowledged",
-    "sync", "health", "conflict", "gap", "error"],
+    "sync", "health", "conflict", "gap"],
   probe: "/api/sync",
   onEvent(name, data) {
     if (name === "heartbeat") return setServerTime(data.timestamp);

@@ -20,7 +20,7 @@ export class LiveStream {
   /**
    * @param {string} url
    * @param {object} options
-   * @param {string[]} options.events names to listen for, besides `initial` and `heartbeat`
+   * @param {string[]} options.events names to listen for, besides `initial`, `heartbeat`, `error`
    * @param {(name: string, data: any) => void} options.onEvent
    * @param {(status: Status) => void} options.onStatus called on every change and every second
    *   of staleness
@@ -31,7 +31,7 @@ export class LiveStream {
    */
   constructor(url, { events, onEvent, onStatus, probe }) {
     this.url = url;
-    this.events = [...new Set(["initial", "heartbeat", ...events])];
+    this.events = ["initial", "heartbeat", ...events];
     this.onEvent = onEvent;
     this.onStatus = onStatus;
     this.probe = probe;
@@ -82,10 +82,11 @@ export class LiveStream {
     for (const name of this.events) {
       source.addEventListener(name, (event) => this.source === source && this.receive(event));
     }
-    // The server's own event named `error` has data; a broken connection has none.
+    // The server's own event named `error` comes over an open connection. Whether the browser's
+    // has `data` differs between browsers; that its connection is not open is certain.
     source.addEventListener("error", (event) => {
       if (this.source !== source) return;
-      if (typeof event.data === "string") this.receive(event);
+      if (source.readyState === EventSource.OPEN && event.data) this.receive(event);
       else this.broke(source);
     });
     this.check();
