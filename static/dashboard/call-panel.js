@@ -81,6 +81,7 @@ export class CallPanel extends HTMLElement {
     const held = call.status === "TAKEOVER";
     const ended = call.status === "ENDED";
     const mine = held && call.admin_id === supervisorName();
+    const focused = this.box.contains(document.activeElement) ? document.activeElement : null;
     setText(this.heading, call.mobile_no || "Number withheld");
     setUrgency(this.badge, call.urgency);
     setAttr(this.box, "data-status", call.status);
@@ -97,6 +98,8 @@ export class CallPanel extends HTMLElement {
     setText(this.hint, mine ? "The caller hears this. Enter sends, Shift+Enter makes a new line."
       : held ? `${call.admin_id ?? "Another supervisor"} speaks with the caller.`
       : "Take over first; until then Aurora answers.");
+    // The button that was pressed has gone: the keyboard goes on where the next step is.
+    if (focused?.closest("[hidden]")) (mine ? this.words : this.heading).focus();
     this.tick();
   }
 
@@ -128,7 +131,7 @@ export class CallPanel extends HTMLElement {
         }
         if (name === "new_messages") this.transcript.add(data.messages ?? []);
         if (name === "error") setText(this.problem, data.detail ?? data.error ?? "The transcript has a problem.");
-        if (name === "ended") this.#stream.close();
+        if (name === "ended" || data.status === "ENDED") this.#stream?.close();
       }),
       onStatus: ofThis((status) => this.#showStatus(status, call, first)),
     });

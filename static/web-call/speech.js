@@ -75,13 +75,18 @@ export function speak(text, language, done) {
   const utterance = new SpeechSynthesisUtterance(text);
   if (language) utterance.lang = language;
   utterance.onend = utterance.onerror = done;
+  kept = utterance;
   speechSynthesis.speak(utterance);
 }
 
+/** Held here because Chromium forgets an utterance that nobody holds, and then never ends it. */
+let kept = null;
+
 export function hush() {
+  kept = null;
   if (canSpeak) speechSynthesis.cancel();
 }
 
 function speaking() {
-  return canSpeak && speechSynthesis.speaking;
+  return canSpeak && (speechSynthesis.speaking || speechSynthesis.pending);
 }
