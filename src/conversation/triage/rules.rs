@@ -166,7 +166,7 @@ impl Compiler {
             if let Some(header) = line.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
                 role = Some(parse_role(header)?);
             } else if line.contains(" = ") || line.contains(" > ") || line.starts_with("typo: ") {
-                role = None;
+                continue; // Read by `read_words`.
             } else {
                 let role = role.ok_or_else(|| format!("{line}: no [section] above"))?;
                 let pattern = self.parse(line).map_err(|err| format!("{line}: {err}"))?;
