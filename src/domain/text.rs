@@ -54,7 +54,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
     }
     let trimmed = text.trim();
-    if !trimmed.bytes().any(|b| b < 0x20 || b >= 0x7F)
+    if !trimmed.bytes().any(|b| !(0x20..0x7F).contains(&b))
         || !trimmed.chars().any(|c| drops(c) || blanks(c))
     {
         return Cow::Borrowed(trimmed);
