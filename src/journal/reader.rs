@@ -73,7 +73,7 @@ impl Reader {
     ) -> Result<Vec<Arc<Record>>, JournalError> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < limit && bytes < limit_bytes && self.after < head {
-            match self.one_read_disk() {
+            match self.read_one() {
                 Ok((record, size)) => {
                     self.after = record.seq;
                     bytes += size;
@@ -92,7 +92,7 @@ impl Reader {
         Ok(batch)
     }
 
-    fn one_read_disk(&mut self) -> Result<(Record, usize), JournalError> {
+    fn read_one(&mut self) -> Result<(Record, usize), JournalError> {
         let seq = self.after + 1;
         let ordinal = ordinal_of(&self.shared, seq);
         // A new segment may have taken over while this one was open; what follows here no longer

@@ -197,8 +197,8 @@ impl Writer {
                     self.retry.take().map_or(0, |it| it.since.elapsed().as_millis() as u64);
                 let n_kept = self.unwritten.len();
                 info!(n_kept, failing_ms, "The disk is back; {n_kept} kept records are on it.");
-                self.show(started.elapsed());
                 self.shared.stats.is_writable.store(true, Ordering::Release);
+                self.show(started.elapsed());
             }
             Err(_) => self.fail(),
         }

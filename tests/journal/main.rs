@@ -1,0 +1,9 @@
+//! The journal's promises, from outside: one order, durable before shown, and whatever a crash, a
+//! failing disk or a careless hand leaves behind either reads back or is refused by name.
+
+#![allow(clippy::unwrap_used)]
+
+mod damage;
+mod order;
+mod reading;
+mod support;
