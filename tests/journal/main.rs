@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod damage;
+mod failing_disk;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod order;
 mod reading;
 mod support;
