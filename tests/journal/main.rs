@@ -7,6 +7,8 @@ mod damage;
 mod failing_disk;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod model;
 mod order;
 mod reading;
+mod restore;
 mod support;
