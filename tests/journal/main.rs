@@ -7,6 +7,7 @@ mod damage;
 mod failing_disk;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod golden;
 mod model;
 mod order;
 mod reading;
