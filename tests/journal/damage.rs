@@ -69,6 +69,19 @@ fn a_first_segment_without_a_whole_header_is_no_journal_yet() {
     }
 }
 
+#[test]
+fn a_segment_that_was_still_being_made_means_nothing() {
+    let dir = three_segments();
+    let all = records(&open(dir.path()));
+    fs::write(dir.path().join("journal/next.part"), b"{\"format\":1,\"jour").unwrap();
+
+    let journal = open(dir.path());
+
+    assert_eq!(records(&journal), all);
+    say_words(&journal, 0..30);
+    assert!(!dir.path().join("journal/next.part").exists());
+}
+
 /// Damages a copy of three segments, and a torn tail with it, and expects a refusal that names
 /// the file and line and leaves every byte.
 fn refuses(whole: &Path, segment: usize, line: usize, damage: impl FnOnce(&Path)) {

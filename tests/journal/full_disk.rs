@@ -22,14 +22,20 @@ const FOLDER: &str = "AURORA_TEST_FOLDER";
 /// Another process with a journal, which does as it is told, a line at a time.
 struct Other {
     process: Child,
-    orders: ChildStdin,
+    orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Other {
     fn start(dir: &Path) -> Self {
+        Self::start_under(&[], dir)
+    }
+
+    /// With `around` before its command.
+    fn start_under(around: &[&str], dir: &Path) -> Self {
         let mut process = Command::new("sh")
             .args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh"])
+            .args(around)
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "full_disk::other_process"])
             .args(["--ignored", "--nocapture"])
@@ -38,7 +44,7 @@ impl Other {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let orders = process.stdin.take().unwrap();
+        let orders = process.stdin.take();
         let answers = BufReader::new(process.stdout.take().unwrap());
         let mut other = Self { process, orders, answers };
         assert_eq!(other.ask("seen"), "0");
@@ -46,7 +52,7 @@ impl Other {
     }
 
     fn ask(&mut self, order: &str) -> String {
-        writeln!(self.orders, "{order}").unwrap();
+        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
         loop {
             let mut line = String::new();
             assert_ne!(self.answers.read_line(&mut line).unwrap(), 0, "it went away");
@@ -55,6 +61,12 @@ impl Other {
                 return line[at + 2..].trim().to_owned();
             }
         }
+    }
+
+    /// No more orders: it closes its journal and ends.
+    fn stop(mut self) {
+        self.orders = None;
+        assert!(self.process.wait().unwrap().success());
     }
 
     /// No file of that process can be written beyond this size.
@@ -167,6 +179,27 @@ fn a_write_that_stops_in_mid_line_costs_nothing_and_is_ignored_for_ever() {
     drop(journal);
     assert_eq!(records(&open(dir.path())).len(), 8);
     assert_eq!(files(dir.path())[&first], torn);
+}
+
+#[test]
+#[ignore = "needs strace and the right to trace"]
+fn what_was_written_but_not_synced_is_shown_to_nobody() {
+    let dir = folder();
+    let strace = "strace -f -qq -o /dev/null --trace=fdatasync --inject=fdatasync:error=EIO:when=2";
+    let mut other = Other::start_under(&strace.split(' ').collect::<Vec<_>>(), dir.path());
+    other.ask("change the-call");
+    assert_eq!(other.ask("change synced"), "Some(true)");
+    let first = segments(dir.path())[0].clone();
+
+    assert_eq!(other.ask("answer written"), "Some(false)");
+
+    assert_eq!(other.ask("seen"), "2");
+    assert_eq!(lines(&first).len(), 4);
+    assert_eq!(other.ask("until-writable"), "writable");
+    assert_eq!(other.ask("seen"), "3");
+    other.stop();
+    assert_eq!(lines(&first).len(), 4);
+    assert_eq!(words(&records(&open(dir.path()))), ["synced", "written"]);
 }
 
 #[test]
