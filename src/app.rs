@@ -73,7 +73,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let settings = journal::Settings {
         data_dir: config.data_dir.clone(),
         node: config.node.as_str().into(),
-        new_id_bits: rand::random(),
+        ..journal::Settings::default()
     };
     let (journal, opened) = Journal::open(settings, stored)?;
     info!(

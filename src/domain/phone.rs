@@ -23,13 +23,14 @@ impl PhoneNumber {
         if trimmed.is_empty() {
             return Err(BadText::Empty);
         }
-        if trimmed.len() > Self::MAX_BYTES {
-            return Err(BadText::TooLong { got: trimmed.len(), max: Self::MAX_BYTES });
-        }
         if clean(trimmed) != trimmed {
             return Err(BadText::Character);
         }
         let lost_plus = text.starts_with(' ') && trimmed.bytes().all(|b| b.is_ascii_digit());
+        let got = trimmed.len() + usize::from(lost_plus);
+        if got > Self::MAX_BYTES {
+            return Err(BadText::TooLong { got, max: Self::MAX_BYTES });
+        }
         if lost_plus { Ok(Self(format!("+{trimmed}").into())) } else { Ok(Self(trimmed.into())) }
     }
 
@@ -86,5 +87,12 @@ mod tests {
         assert_eq!(PhoneNumber::parse("+15550100").unwrap().worker_id(), "worker_15550100");
         assert_eq!(PhoneNumber::parse("sip:a@b.c").unwrap().worker_id(), "worker_sip_a_b_c");
         assert_eq!(PhoneNumber::parse("+1\u{7}"), Err(BadText::Character));
+    }
+
+    #[test]
+    fn whatever_is_accepted_is_accepted_again_as_it_is_written() {
+        let longest = PhoneNumber::parse(&format!(" {}", "5".repeat(63))).unwrap();
+        assert_eq!(PhoneNumber::parse(longest.as_str()), Ok(longest));
+        assert!(PhoneNumber::parse(&format!(" {}", "5".repeat(64))).is_err());
     }
 }

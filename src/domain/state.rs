@@ -22,14 +22,15 @@ pub const ENDED_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 /// How many unacknowledged alerts stay; the oldest go first.
 pub const ALERTS_KEPT: usize = 1_000;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     calls: FxHashMap<CallId, Arc<Call>>,
     /// Open calls by the provider's name.
     by_sid: FxHashMap<Arc<str>, CallId>,
     /// Open calls without one, by the caller's number.
     by_caller: FxHashMap<PhoneNumber, CallId>,
-    /// Ended calls that still stay, in the order in which they ended.
+    /// Ended calls that still stay, by [`ended_key`]: an order that [`State::restore`] finds
+    /// again, also among calls that ended in the same millisecond.
     ended: VecDeque<CallId>,
     alerts: VecDeque<Arc<Alert>>,
     seq: Seq,
@@ -39,13 +40,9 @@ impl State {
     /// Puts a stored state together again: calls as they were at `seq`.
     pub fn restore(calls: Vec<Call>, alerts: Vec<Alert>, seq: Seq) -> Self {
         let mut state = Self { seq, ..Self::default() };
-        let mut ended: Vec<_> = calls
-            .iter()
-            .filter(|it| !it.is_open())
-            .map(|it| (it.ended_at, it.last_seq, it.id))
-            .collect();
+        let mut ended: Vec<_> = calls.iter().filter(|it| !it.is_open()).map(ended_key).collect();
         ended.sort_unstable();
-        state.ended = ended.into_iter().map(|it| it.2).collect();
+        state.ended = ended.into_iter().map(|it| it.1).collect();
         for call in calls {
             if call.is_open() {
                 state.index(&call);
@@ -128,6 +125,9 @@ impl State {
     }
 
     fn start(&mut self, event: &CallStarted, record: &Record) {
+        if self.calls.contains_key(&event.call_id) {
+            return;
+        }
         let call = Call {
             id: event.call_id,
             worker_id: Arc::clone(&event.worker_id),
@@ -172,7 +172,9 @@ impl State {
             if let Some(urgency) = event.urgency {
                 call.urgency = urgency;
             }
-            if let Some(status) = event.status.filter(|_| call.is_open()) {
+            // Only `CallEnded` ends a call: it has a reason and a time.
+            let is_switch = call.is_open() && event.status != Some(CallStatus::Ended);
+            if let Some(status) = event.status.filter(|_| is_switch) {
                 call.status = status;
                 call.admin_id = event.admin_id.clone();
             }
@@ -189,7 +191,11 @@ impl State {
             call.end_reason = Some(event.reason);
         });
         self.alerts.retain(|it| it.call_id != Some(event.call_id));
-        self.ended.push_back(event.call_id);
+        let key = (Some(record.at), event.call_id);
+        let place = self
+            .ended
+            .partition_point(|id| self.calls.get(id).is_some_and(|it| ended_key(it) < key));
+        self.ended.insert(place, event.call_id);
         self.let_old_ones_go(record.at);
     }
 
@@ -229,4 +235,9 @@ impl State {
             None => self.by_caller.remove(&call.caller),
         };
     }
+}
+
+/// When it ended, then its id: neither changes any more, whatever is still said in the call.
+fn ended_key(call: &Call) -> (Option<Timestamp>, CallId) {
+    (call.ended_at, call.id)
 }

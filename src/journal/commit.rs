@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
@@ -19,7 +20,15 @@ pub struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    pub fn push(&mut self, event: Event) {
+    /// A record has one time: what says when it happened is set to [`Draft::now`].
+    pub fn push(&mut self, mut event: Event) {
+        match &mut event {
+            Event::MessageAdded(it) if it.message.timestamp != self.now => {
+                Arc::make_mut(&mut it.message).timestamp = self.now;
+            }
+            Event::AlertRaised(it) => it.at = self.now,
+            _ => {}
+        }
         self.events.push(event);
     }
 }

@@ -12,18 +12,21 @@
 
 mod commit;
 mod error;
+mod fields;
 pub mod line;
 mod reader;
 mod recovery;
 mod segment;
+mod settings;
+mod shared;
 mod stats;
 mod view;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -32,73 +35,18 @@ use tokio::sync::oneshot;
 pub use self::commit::{Committed, Draft, Need, Pending};
 pub use self::error::JournalError;
 pub use self::reader::Reader;
+pub use self::settings::{Opened, Settings};
 pub use self::stats::Stats;
 
 use self::commit::Change;
-use self::segment::{OpenSegment, Segment};
+use self::segment::OpenSegment;
+use self::shared::Shared;
 use self::view::View;
 use self::writer::{Command, Writer};
 use crate::domain::{JournalId, Position, Record, Seq, State};
 
-/// A segment is closed and the next begun when it has reached this size.
-const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Commits that may wait for the journal thread. More than callers that can be connected.
 const WAITING: usize = 16 * 1024;
-
-/// What the threads share.
-#[derive(Debug)]
-struct Shared {
-    dir: PathBuf,
-    view: RwLock<View>,
-    segments: Mutex<Vec<Segment>>,
-    bells: Mutex<Vec<Sender<()>>>,
-    head: AtomicU64,
-    stats: Stats,
-}
-
-// A poisoned lock means that a reader panicked; the data behind it is only changed by whole
-// records, so it is as good as before.
-impl Shared {
-    fn view(&self) -> RwLockReadGuard<'_, View> {
-        self.view.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
-        self.view.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_segments(&self) -> MutexGuard<'_, Vec<Segment>> {
-        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ring_bells(&self, head: Seq) {
-        if self.head.swap(head, Ordering::AcqRel) == head {
-            return;
-        }
-        // A bell that is ringing already needs no second ring; one whose reader is gone goes.
-        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
-        bells.retain(|it| !matches!(it.try_send(()), Err(TrySendError::Disconnected(()))));
-    }
-}
-
-/// What [`Journal::open`] needs to know.
-#[derive(Debug)]
-pub struct Settings {
-    /// The data folder; segments lie in `journal/` below it.
-    pub data_dir: PathBuf,
-    /// Written into every record.
-    pub node: Arc<str>,
-    /// Random, for the id of a journal that is made new.
-    pub new_id_bits: u64,
-}
-
-/// How the start went, for the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Opened {
-    pub n_replayed: u64,
-    pub replayed_bytes: u64,
-    pub n_open_calls: usize,
-}
 
 #[derive(Debug)]
 pub struct Journal {
@@ -123,9 +71,9 @@ impl Journal {
         start: Option<(State, Position)>,
     ) -> Result<(Arc<Self>, Opened), JournalError> {
         let dir = settings.data_dir.join("journal");
-        fs::create_dir_all(&dir).map_err(JournalError::io("create", &dir))?;
+        make_folder(&settings.data_dir, &dir)?;
         let lock = lock(&settings.data_dir)?;
-        let mut view = View::default();
+        let mut view = View::new(settings.ring_bytes);
         let stored_id = start.as_ref().map(|it| it.1.journal);
         let found = recovery::recover(&dir, start, |record, size| {
             view.ring.push(Arc::new(record), size);
@@ -135,7 +83,7 @@ impl Journal {
         let segment = match found.segments.last() {
             None => None,
             Some(last) => Some(
-                OpenSegment::reopen(&last.path, found.last_size_bytes)
+                OpenSegment::reopen(&dir, &last.path, found.last_size_bytes)
                     .map_err(JournalError::io("open", &last.path))?,
             ),
         };
@@ -146,17 +94,11 @@ impl Journal {
         };
         view.head = found.state.seq();
         view.state = found.state.clone();
-        let shared = Arc::new(Shared {
-            dir,
-            head: AtomicU64::new(view.head),
-            view: RwLock::new(view),
-            segments: Mutex::new(found.segments),
-            bells: Mutex::default(),
-            stats: Stats::default(),
-        });
+        let shared = Arc::new(Shared::new(dir, view, found.segments));
         let writer = Writer {
             shared: Arc::clone(&shared),
             node: settings.node,
+            segment_bytes: settings.segment_bytes,
             id,
             state: found.state,
             last_at: found.last_at,
@@ -264,9 +206,7 @@ impl Journal {
     /// Rings when there is something new; disconnected when the journal is closed. Rings are
     /// merged: read until there is nothing.
     pub fn bell(&self) -> Receiver<()> {
-        let (ring, bell) = bounded(1);
-        self.shared.bells.lock().unwrap_or_else(PoisonError::into_inner).push(ring);
-        bell
+        self.shared.new_bell()
     }
 
     pub fn stats(&self) -> &Stats {
@@ -284,7 +224,7 @@ impl Journal {
             let _ = self.commands.send(Command::Close);
             let _ = thread.join();
         }
-        self.shared.bells.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.take_bells_away();
     }
 }
 
@@ -292,6 +232,21 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Makes the journal's folder where there is none yet. Its entry and its parent's are synced: a
+/// durable record in a folder that a power cut takes away is not durable.
+fn make_folder(data_dir: &Path, dir: &Path) -> Result<(), JournalError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir).map_err(JournalError::io("create", dir))?;
+    segment::sync_folder(data_dir).map_err(JournalError::io("sync", data_dir))?;
+    // The data folder itself may lie where we may look but not list; then it was not made by us.
+    if let Some(parent) = std::path::absolute(data_dir).ok().as_deref().and_then(Path::parent) {
+        let _ = segment::sync_folder(parent);
+    }
+    Ok(())
 }
 
 /// Takes the folder for this process, until the file is dropped.

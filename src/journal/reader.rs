@@ -6,10 +6,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
-use super::Shared;
 use super::error::JournalError;
 use super::line::read_record;
 use super::segment::Segment;
+use super::shared::Shared;
 use crate::domain::{Record, Seq};
 
 /// Follows the journal from one place on. It never waits and never sees what is not durable.
@@ -25,6 +25,7 @@ struct OpenFile {
     segment: Segment,
     lines: BufReader<File>,
     line: u64,
+    text: Vec<u8>,
 }
 
 impl Reader {
@@ -41,7 +42,8 @@ impl Reader {
     /// Empty: there is nothing yet.
     ///
     /// # Errors
-    /// [`JournalError::Io`] and [`JournalError::Corrupt`] from the segments; the position stays.
+    /// [`JournalError::Io`] and [`JournalError::Corrupt`] from the segments, after all that reads
+    /// before the damage was handed out; the position stays.
     pub fn next_batch(
         &mut self,
         limit: usize,
@@ -69,65 +71,76 @@ impl Reader {
         limit: usize,
         limit_bytes: usize,
     ) -> Result<Vec<Arc<Record>>, JournalError> {
-        let mut batch = Vec::new();
-        let (mut line, mut bytes) = (Vec::new(), 0);
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < limit && bytes < limit_bytes && self.after < head {
-            let open = match &mut self.file {
-                Some(open) => open,
-                None => self.file.insert(open(&self.shared, self.after + 1)?),
-            };
-            line.clear();
-            let size = open
-                .lines
-                .read_until(b'\n', &mut line)
-                .map_err(JournalError::io("read", &open.segment.path))?;
-            if size == 0 {
-                if !begins_at(&self.shared, self.after + 1) {
-                    let why = format!("record {} is missing", self.after + 1);
-                    let (file, line) = (open.segment.path.clone(), open.line);
-                    return Err(JournalError::Corrupt { file, line, why });
+            match self.read_one() {
+                Ok((record, size)) => {
+                    self.after = record.seq;
+                    bytes += size;
+                    batch.push(Arc::new(record));
                 }
-                self.file = None;
-                continue;
-            }
-            open.line += 1;
-            line.pop();
-            let record = read_record(&line).map_err(|why| JournalError::Corrupt {
-                file: open.segment.path.clone(),
-                line: open.line,
-                why,
-            })?;
-            if record.seq <= self.after {
-                continue;
-            }
-            self.after = record.seq;
-            bytes += size;
-            batch.push(Arc::new(record));
-            if begins_at(&self.shared, self.after + 1) {
-                // The next record lies in the next segment, whatever follows here.
-                self.file = None;
+                Err(err) => {
+                    // The next call begins anew at the same record, and meets the same damage.
+                    self.file = None;
+                    if batch.is_empty() {
+                        return Err(err);
+                    }
+                    break;
+                }
             }
         }
         Ok(batch)
     }
+
+    fn read_one(&mut self) -> Result<(Record, usize), JournalError> {
+        let seq = self.after + 1;
+        let ordinal = ordinal_of(&self.shared, seq);
+        // A new segment may have taken over while this one was open; what follows here no longer
+        // counts then.
+        let open = match &mut self.file {
+            Some(open) if Some(open.segment.ordinal) == ordinal => open,
+            _ => self.file.insert(open(&self.shared, seq)?),
+        };
+        let path = &open.segment.path;
+        loop {
+            open.text.clear();
+            let size = open
+                .lines
+                .read_until(b'\n', &mut open.text)
+                .map_err(JournalError::io("read", path))?;
+            open.line += 1;
+            let damaged = |why| JournalError::Corrupt { file: path.clone(), line: open.line, why };
+            if size == 0 {
+                return Err(damaged(format!("record {seq} is missing")));
+            }
+            open.text.pop();
+            let record = read_record(&open.text).map_err(damaged)?;
+            if record.seq == seq {
+                return Ok((record, size));
+            }
+            if record.seq > seq {
+                return Err(damaged(format!("it is record {}, not {seq}", record.seq)));
+            }
+        }
+    }
 }
 
 /// The segment that holds `seq`: the last one begun at or before it.
-fn segment_of(shared: &Shared, seq: Seq) -> Option<Segment> {
-    shared.lock_segments().iter().rev().find(|it| it.first_seq <= seq).cloned()
+fn segment_of(segments: &[Segment], seq: Seq) -> Option<&Segment> {
+    segments.iter().rev().find(|it| it.first_seq <= seq)
 }
 
-/// Whether a segment begins with `seq`.
-fn begins_at(shared: &Shared, seq: Seq) -> bool {
-    shared.lock_segments().iter().rev().any(|it| it.first_seq == seq)
+fn ordinal_of(shared: &Shared, seq: Seq) -> Option<u32> {
+    segment_of(&shared.lock_segments(), seq).map(|it| it.ordinal)
 }
 
 fn open(shared: &Shared, seq: Seq) -> Result<OpenFile, JournalError> {
-    let segment = segment_of(shared, seq)
+    let segment = segment_of(&shared.lock_segments(), seq)
+        .cloned()
         .ok_or_else(|| JournalError::Mismatch { why: format!("record {seq} is no longer held") })?;
     let file = File::open(&segment.path).map_err(JournalError::io("open", &segment.path))?;
     let mut lines = BufReader::with_capacity(64 * 1024, file);
-    let mut header = Vec::new();
-    lines.read_until(b'\n', &mut header).map_err(JournalError::io("read", &segment.path))?;
-    Ok(OpenFile { segment, lines, line: 1 })
+    let mut text = Vec::new();
+    lines.read_until(b'\n', &mut text).map_err(JournalError::io("read", &segment.path))?;
+    Ok(OpenFile { segment, lines, line: 1, text })
 }

@@ -33,6 +33,15 @@ pub struct Recovered {
     pub replayed_bytes: u64,
 }
 
+/// What an interrupted write left at the very end. It goes once everything else was found good:
+/// a refused start changes nothing.
+enum Torn {
+    /// A segment without a whole header.
+    File(PathBuf),
+    /// A last line without its end.
+    Line { path: PathBuf, keep: u64, torn_bytes: usize },
+}
+
 /// Reads all segments of `dir`, applying what lies beyond `start` to its state; `each` sees those
 /// records too, to keep the latest in memory.
 pub fn recover(
@@ -42,7 +51,8 @@ pub fn recover(
 ) -> Result<Recovered, JournalError> {
     let files = segment::list(dir)?;
     let next_ordinal = files.last().map_or(1, |it| it.0 + 1);
-    let (segments, id) = open_all(files)?;
+    let mut torn = None;
+    let (segments, id) = open_all(files, &mut torn)?;
     let (state, from) = match start {
         None => (State::default(), 0),
         Some((state, position)) => {
@@ -71,7 +81,7 @@ pub fn recover(
             ),
         });
     }
-    let head = replay_all(&mut found, from, &mut each)?;
+    let head = replay_all(&mut found, from, &mut torn, &mut each)?;
     if head < from {
         return Err(JournalError::Mismatch {
             why: format!(
@@ -80,6 +90,7 @@ pub fn recover(
             ),
         });
     }
+    torn.map_or(Ok(()), Torn::remove)?;
     Ok(found)
 }
 
@@ -106,14 +117,16 @@ fn fits(
 
 /// Reads every header. A last file without a whole header was being made when the process died:
 /// nothing was ever acknowledged from it.
-fn open_all(files: Vec<(u32, PathBuf)>) -> Result<(Vec<Segment>, Option<JournalId>), JournalError> {
+fn open_all(
+    files: Vec<(u32, PathBuf)>,
+    torn: &mut Option<Torn>,
+) -> Result<(Vec<Segment>, Option<JournalId>), JournalError> {
     let mut segments = Vec::with_capacity(files.len());
     let mut id = None;
     let last = files.len().saturating_sub(1);
     for (place, (ordinal, path)) in files.into_iter().enumerate() {
         let Some(header) = header_of(&path, place == last)? else {
-            warn!(file = %path.display(), "Removed a segment whose header was never finished.");
-            fs::remove_file(&path).map_err(JournalError::io("remove", &path))?;
+            *torn = Some(Torn::File(path));
             continue;
         };
         let own: JournalId = header.journal_id.parse().map_err(|_| JournalError::Corrupt {
@@ -162,6 +175,7 @@ fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalError>
 fn replay_all(
     found: &mut Recovered,
     from: Seq,
+    torn: &mut Option<Torn>,
     each: &mut impl FnMut(Record, usize),
 ) -> Result<Seq, JournalError> {
     let mut expected = found.segments.first().map_or(1, |it| it.first_seq);
@@ -181,11 +195,7 @@ fn replay_all(
             expected = limit.unwrap_or(expected);
             continue;
         }
-        expected = replay(found, &segment, limit, from, each)?;
-        if let Some(limit) = limit.filter(|it| *it != expected) {
-            let why = format!("records {expected} to {} are missing after it", limit - 1);
-            return Err(JournalError::Corrupt { file: segment.path, line: 0, why });
-        }
+        expected = replay(found, &segment, limit, from, torn, each)?;
     }
     Ok(expected - 1)
 }
@@ -196,6 +206,7 @@ fn replay(
     segment: &Segment,
     limit: Option<Seq>,
     from: Seq,
+    torn: &mut Option<Torn>,
     each: &mut impl FnMut(Record, usize),
 ) -> Result<Seq, JournalError> {
     let path = &segment.path;
@@ -207,22 +218,25 @@ fn replay(
         line.clear();
         let size = lines.read_until(b'\n', &mut line).map_err(JournalError::io("read", path))?;
         number += 1;
-        if size == 0 || limit == Some(expected) {
+        if limit == Some(expected) {
             break;
+        }
+        let damaged = |why| JournalError::Corrupt { file: path.clone(), line: number, why };
+        if size == 0 {
+            let Some(limit) = limit else { break };
+            return Err(damaged(format!("records {expected} to {} are missing", limit - 1)));
         }
         if line.pop() != Some(b'\n') {
             if limit.is_none() {
-                cut(path, offset, size)?;
+                *torn = Some(Torn::Line { path: path.clone(), keep: offset, torn_bytes: size });
                 break;
             }
-            let why = "it is not finished".to_owned();
-            return Err(JournalError::Corrupt { file: path.clone(), line: number, why });
+            return Err(damaged("it is not finished".to_owned()));
         }
         offset += size as u64;
         if number == 1 {
             continue;
         }
-        let damaged = |why| JournalError::Corrupt { file: path.clone(), line: number, why };
         let record = read_record(&line).map_err(damaged)?;
         if record.seq != expected {
             return Err(damaged(format!("it is record {}, not {expected}", record.seq)));
@@ -240,14 +254,25 @@ fn replay(
     Ok(expected)
 }
 
-/// Cuts the torn last line, durably.
-fn cut(path: &Path, keep: u64, torn: usize) -> Result<(), JournalError> {
-    warn!(
-        file = %path.display(), offset = keep, torn_bytes = torn,
-        "Cut an unfinished last line: the process or the machine stopped while writing it, and \
-         nothing in it was acknowledged."
-    );
-    let file = OpenOptions::new().write(true).open(path).map_err(JournalError::io("open", path))?;
-    file.set_len(keep).map_err(JournalError::io("cut", path))?;
-    file.sync_all().map_err(JournalError::io("sync", path))
+impl Torn {
+    /// Takes it away, durably.
+    fn remove(self) -> Result<(), JournalError> {
+        match self {
+            Self::File(path) => {
+                warn!(file = %path.display(), "Removed a segment whose header was never finished.");
+                fs::remove_file(&path).map_err(JournalError::io("remove", &path))
+            }
+            Self::Line { path, keep, torn_bytes } => {
+                warn!(
+                    file = %path.display(), offset = keep, torn_bytes,
+                    "Cut an unfinished last line: the process or the machine stopped while \
+                     writing it, and nothing in it was acknowledged."
+                );
+                let file = OpenOptions::new().write(true).open(&path);
+                let file = file.map_err(JournalError::io("open", &path))?;
+                file.set_len(keep).map_err(JournalError::io("cut", &path))?;
+                file.sync_all().map_err(JournalError::io("sync", path))
+            }
+        }
+    }
 }

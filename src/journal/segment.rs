@@ -37,6 +37,11 @@ pub fn list(dir: &Path) -> Result<Vec<(u32, PathBuf)>, JournalError> {
     Ok(found)
 }
 
+/// Makes the entries of a folder durable.
+pub fn sync_folder(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
 /// The segment that is written to.
 #[derive(Debug)]
 pub struct OpenSegment {
@@ -58,13 +63,17 @@ impl OpenSegment {
         let mut bytes = Vec::with_capacity(128 + first.len());
         write_header(&Header::new(id, first_seq), &mut bytes);
         bytes.extend_from_slice(first);
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        // Written beside, then renamed: a try that failed half-way never leaves a file that looks
+        // like a segment, even if the disk does not let us remove it.
+        let part = dir.join("next.part");
+        let mut file = File::create(&part)?;
         let written = file
             .write_all(&bytes)
             .and_then(|()| file.sync_all())
-            .and_then(|()| File::open(dir)?.sync_all());
+            .and_then(|()| fs::rename(&part, &path))
+            .and_then(|()| sync_folder(dir));
         if let Err(err) = written {
-            // A half-made file would only be in the way of the next try.
+            let _ = fs::remove_file(&part);
             let _ = fs::remove_file(&path);
             return Err(err);
         }
@@ -72,9 +81,12 @@ impl OpenSegment {
         Ok((Segment { ordinal, path, first_seq }, Self { file, size_bytes }))
     }
 
-    /// Goes on writing at the end of a recovered segment.
-    pub fn reopen(path: &Path, size_bytes: u64) -> io::Result<Self> {
+    /// Goes on writing at the end of a recovered segment. It is synced first: a process that was
+    /// killed may have written lines that are not on disk yet, and they are about to be shown.
+    pub fn reopen(dir: &Path, path: &Path, size_bytes: u64) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).open(path)?;
+        file.sync_all()?;
+        sync_folder(dir)?;
         Ok(Self { file, size_bytes })
     }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use crate::domain::{Record, Seq, State};
 
-/// How much of the latest records stays in memory, so that live readers don't touch the disk.
+/// How many of the latest records stay in memory at most, however short they are.
 const RING_RECORDS: usize = 65_536;
-const RING_BYTES: usize = 16 * 1024 * 1024;
 
 /// The latest records, without gaps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ring {
     records: VecDeque<(Arc<Record>, usize)>,
     bytes: usize,
+    most_bytes: usize,
 }
 
 impl Ring {
@@ -21,7 +21,7 @@ impl Ring {
     pub fn push(&mut self, record: Arc<Record>, size_bytes: usize) {
         self.bytes += size_bytes;
         self.records.push_back((record, size_bytes));
-        while self.records.len() > RING_RECORDS || self.bytes > RING_BYTES {
+        while self.records.len() > RING_RECORDS || self.bytes > self.most_bytes {
             let Some((_, size)) = self.records.pop_front() else { break };
             self.bytes -= size;
         }
@@ -40,10 +40,17 @@ impl Ring {
 }
 
 /// Guarded by one lock that is held for memory work only, never during a disk write.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct View {
     pub state: State,
     pub ring: Ring,
     /// Last durable sequence.
     pub head: Seq,
+}
+
+impl View {
+    pub fn new(ring_bytes: usize) -> Self {
+        let ring = Ring { records: VecDeque::new(), bytes: 0, most_bytes: ring_bytes };
+        Self { state: State::default(), ring, head: 0 }
+    }
 }

@@ -16,10 +16,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{error, info};
 
 use super::commit::{Job, Need, Outcome};
-use super::line::write_record;
+use super::line::{read_record, write_record};
 use super::segment::OpenSegment;
-use super::{SEGMENT_BYTES, Shared};
-use crate::domain::{Event, JournalId, Record, Seq, State, Timestamp};
+use super::shared::Shared;
+use crate::domain::{Event, JournalId, Record, State, Timestamp};
 
 /// Commits of one sync, at most. Bounds the batch's memory; far above what gathers in one sync.
 const BATCH: usize = 1_024;
@@ -36,6 +36,7 @@ pub(super) enum Command {
 pub(super) struct Writer {
     pub shared: Arc<Shared>,
     pub node: Arc<str>,
+    pub segment_bytes: u64,
     pub id: JournalId,
     /// The state that decides: ahead of what readers see by what is not durable yet.
     pub state: State,
@@ -117,13 +118,17 @@ impl Writer {
         let record = Arc::new(Record { seq, at, node: Arc::clone(&self.node), event });
         let before = self.lines.len();
         write_record(&record, &mut self.lines);
+        // A line that does not read back would stop the next start.
+        debug_assert_eq!(
+            read_record(&self.lines[before..self.lines.len() - 1]).as_ref(),
+            Ok(&*record)
+        );
         self.state.apply(&record);
         self.unwritten.push((record, self.lines.len() - before));
     }
 
     /// Puts what was decided on disk, shows it, and wakes the callers.
     fn settle(&mut self, jobs: &mut Vec<(Box<dyn Job>, bool)>) {
-        let was_failing = self.retry.is_some();
         match &self.retry {
             None if self.unwritten.is_empty() => {}
             None => self.write(),
@@ -131,22 +136,18 @@ impl Writer {
             Some(_) => {}
         }
         let seq = self.state.seq();
-        let outcome = match (&self.retry, was_failing) {
-            (None, _) => Outcome::Durable,
-            (Some(_), _) => Outcome::Kept,
-        };
+        let outcome = if self.retry.is_none() { Outcome::Durable } else { Outcome::Kept };
+        let n_kept = if self.retry.is_none() { 0 } else { self.unwritten.len() };
+        self.shared.stats.kept_records.store(n_kept as u64, Ordering::Relaxed);
         for (job, is_decided) in jobs.drain(..) {
             let outcome = if is_decided { outcome } else { Outcome::Failed };
             job.finish(outcome, seq);
-        }
-        if outcome == Outcome::Durable {
-            self.shared.ring_bells(seq);
         }
     }
 
     fn write(&mut self) {
         let started = Instant::now();
-        let is_full = self.segment.as_ref().is_some_and(|it| it.size_bytes >= SEGMENT_BYTES);
+        let is_full = self.segment.as_ref().is_some_and(|it| it.size_bytes >= self.segment_bytes);
         let written = match self.segment.as_mut().filter(|_| !is_full) {
             Some(segment) => segment.append(&self.lines),
             None => self.begin_segment(),
@@ -185,7 +186,6 @@ impl Writer {
         };
         self.retry = Some(Retry { since, at: now + wait, wait });
         self.shared.stats.failures.fetch_add(1, Ordering::Relaxed);
-        self.shared.stats.kept_records.store(self.unwritten.len() as u64, Ordering::Relaxed);
         self.shared.stats.is_writable.store(false, Ordering::Release);
     }
 
@@ -197,29 +197,39 @@ impl Writer {
                     self.retry.take().map_or(0, |it| it.since.elapsed().as_millis() as u64);
                 let n_kept = self.unwritten.len();
                 info!(n_kept, failing_ms, "The disk is back; {n_kept} kept records are on it.");
-                self.show(started.elapsed());
-                self.shared.stats.kept_records.store(0, Ordering::Relaxed);
                 self.shared.stats.is_writable.store(true, Ordering::Release);
+                self.show(started.elapsed());
             }
             Err(_) => self.fail(),
         }
     }
 
-    /// Lets readers see what is on disk now.
+    /// Lets readers see what is on disk now, and rings for them.
     fn show(&mut self, took: Duration) {
         let stats = &self.shared.stats;
         stats.observe_sync(self.unwritten.len(), self.lines.len(), took);
-        let mut head: Seq = 0;
         let mut view = self.shared.view_mut();
         for (record, size) in self.unwritten.drain(..) {
             view.state.apply(&record);
-            head = record.seq;
             view.ring.push(record, size);
         }
-        view.head = head;
+        view.head = self.state.seq();
+        // Under the lock: whoever was handed a record must find it covered by `head`.
+        self.shared.head.store(view.head, Ordering::Release);
         drop(view);
+        self.shared.ring_bells();
         self.lines.clear();
         // A burst's buffer is not kept for ever.
         self.lines.shrink_to(1024 * 1024);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // A defect here ends all writing: health must not stay green.
+        if std::thread::panicking() {
+            self.shared.stats.is_writable.store(false, Ordering::Release);
+            self.shared.take_bells_away();
+        }
     }
 }

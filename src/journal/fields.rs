@@ -1,0 +1,224 @@
+//! The fields of a record's line: names and order of format version 1.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    Alert, AlertAcknowledged, AlertId, AlertKind, AnsweredBy, CallEnded, CallId, CallStarted,
+    CallStatus, CallUpdated, CardStep, EndReason, Event, Label, Medium, Message, MessageAdded,
+    MessageId, PhoneNumber, Record, Role, Seq, Timestamp, Urgency,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    CallStarted,
+    MessageAdded,
+    CallUpdated,
+    WordsHeard,
+    CallEnded,
+    AlertRaised,
+    AlertAcknowledged,
+}
+
+/// Every field that a record of any type may have, flat: reading it is one pass.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line<'a> {
+    seq: Seq,
+    at: Timestamp,
+    #[serde(borrow)]
+    node: Cow<'a, str>,
+    #[serde(rename = "type")]
+    kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<CallId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<MessageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    content: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    sources: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by: Option<AnsweredBy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<CardStep>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<Label>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    worker_id: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mobile_no: Option<PhoneNumber>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_sid: Option<Label>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    medium: Option<Medium>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<Label>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    urgency: Option<Urgency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<CallStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_id: Option<Label>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<Label>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<EndReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert_id: Option<AlertId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind_of_alert: Option<AlertKind>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    detail: Option<Cow<'a, str>>,
+    /// Read, and checked before on the raw bytes; written by hand.
+    #[serde(default, rename = "crc", skip_serializing)]
+    _crc: Option<Cow<'a, str>>,
+}
+
+impl<'a> Line<'a> {
+    fn new(record: &'a Record, kind: Kind) -> Self {
+        Self {
+            seq: record.seq,
+            at: record.at,
+            node: Cow::Borrowed(&record.node),
+            kind,
+            call_id: record.event.call_id(),
+            message_id: None,
+            role: None,
+            content: None,
+            sources: None,
+            answered_by: None,
+            card: None,
+            request: None,
+            worker_id: None,
+            mobile_no: None,
+            call_sid: None,
+            medium: None,
+            language: None,
+            urgency: None,
+            status: None,
+            admin_id: None,
+            by: None,
+            reason: None,
+            alert_id: None,
+            kind_of_alert: None,
+            detail: None,
+            _crc: None,
+        }
+    }
+
+    pub(super) fn from_record(record: &'a Record) -> Self {
+        match &record.event {
+            Event::CallStarted(it) => Self {
+                worker_id: Some(Cow::Borrowed(&it.worker_id)),
+                mobile_no: Some(it.caller.clone()),
+                call_sid: it.call_sid.clone(),
+                medium: Some(it.medium),
+                language: it.language.clone(),
+                urgency: Some(it.urgency),
+                ..Self::new(record, Kind::CallStarted)
+            },
+            Event::MessageAdded(it) => Self {
+                message_id: Some(it.message.id),
+                role: Some(it.message.role),
+                content: Some(Cow::Borrowed(&it.message.content)),
+                sources: Some(Cow::Borrowed(&it.message.sources)),
+                answered_by: it.message.answered_by,
+                card: it.message.card.clone(),
+                request: it.request.clone(),
+                ..Self::new(record, Kind::MessageAdded)
+            },
+            Event::CallUpdated(it) => Self {
+                urgency: it.urgency,
+                status: it.status,
+                admin_id: it.admin_id.clone(),
+                by: it.by.clone(),
+                ..Self::new(record, Kind::CallUpdated)
+            },
+            Event::WordsHeard { message_id, .. } => {
+                Self { message_id: Some(*message_id), ..Self::new(record, Kind::WordsHeard) }
+            }
+            Event::CallEnded(it) => Self {
+                reason: Some(it.reason),
+                by: it.by.clone(),
+                ..Self::new(record, Kind::CallEnded)
+            },
+            Event::AlertRaised(it) => Self {
+                alert_id: Some(it.alert_id),
+                kind_of_alert: Some(it.kind),
+                detail: Some(Cow::Borrowed(&it.detail)),
+                ..Self::new(record, Kind::AlertRaised)
+            },
+            Event::AlertAcknowledged(it) => Self {
+                alert_id: Some(it.alert_id),
+                by: Some(it.by.clone()),
+                ..Self::new(record, Kind::AlertAcknowledged)
+            },
+        }
+    }
+
+    pub(super) fn into_record(self) -> Result<Record, String> {
+        fn need<T>(value: Option<T>, name: &str) -> Result<T, String> {
+            value.ok_or_else(|| format!("`{name}` is missing"))
+        }
+        let call_id = self.call_id;
+        let call = || need(call_id, "call_id");
+        let event = match self.kind {
+            Kind::CallStarted => Event::CallStarted(CallStarted {
+                call_id: call()?,
+                worker_id: need(self.worker_id, "worker_id")?.into(),
+                caller: need(self.mobile_no, "mobile_no")?,
+                call_sid: self.call_sid,
+                medium: need(self.medium, "medium")?,
+                language: self.language,
+                urgency: need(self.urgency, "urgency")?,
+            }),
+            Kind::MessageAdded => Event::MessageAdded(MessageAdded {
+                call_id: call()?,
+                message: Arc::new(Message {
+                    id: need(self.message_id, "message_id")?,
+                    role: need(self.role, "role")?,
+                    content: need(self.content, "content")?.into(),
+                    timestamp: self.at,
+                    sources: need(self.sources, "sources")?.into(),
+                    answered_by: self.answered_by,
+                    card: self.card,
+                }),
+                request: self.request,
+            }),
+            Kind::CallUpdated => Event::CallUpdated(CallUpdated {
+                call_id: call()?,
+                urgency: self.urgency,
+                status: self.status,
+                admin_id: self.admin_id,
+                by: self.by,
+            }),
+            Kind::WordsHeard => Event::WordsHeard {
+                call_id: call()?,
+                message_id: need(self.message_id, "message_id")?,
+            },
+            Kind::CallEnded => Event::CallEnded(CallEnded {
+                call_id: call()?,
+                reason: need(self.reason, "reason")?,
+                by: self.by,
+            }),
+            Kind::AlertRaised => Event::AlertRaised(Alert {
+                alert_id: need(self.alert_id, "alert_id")?,
+                kind: need(self.kind_of_alert, "kind_of_alert")?,
+                call_id,
+                detail: need(self.detail, "detail")?.into(),
+                at: self.at,
+            }),
+            Kind::AlertAcknowledged => Event::AlertAcknowledged(AlertAcknowledged {
+                alert_id: need(self.alert_id, "alert_id")?,
+                by: need(self.by, "by")?,
+            }),
+        };
+        Ok(Record { seq: self.seq, at: self.at, node: self.node.into(), event })
+    }
+}

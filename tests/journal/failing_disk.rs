@@ -1,0 +1,124 @@
+//! A disk that takes no writes: callers are answered, nothing is shown that is not durable, and
+//! what was kept is written once, in order, when the disk is back.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use aurora::journal::{Committed, Journal, JournalError, Need, Settings};
+
+use crate::support::{call, folder, open, records, say, say_words, seqs, settings, words};
+
+/// Far longer than the first tries of a new segment take; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Every batch begins a segment, so that a folder which is away fails the next write.
+fn open_with_a_segment_for_each_batch(dir: &Path) -> Arc<Journal> {
+    let settings = Settings { segment_bytes: 1, ..settings(dir) };
+    Journal::open(settings, None).unwrap().0
+}
+
+fn take_disk_away(dir: &Path) {
+    fs::rename(dir.join("journal"), dir.join("away")).unwrap();
+}
+
+fn bring_disk_back(dir: &Path) {
+    fs::rename(dir.join("away"), dir.join("journal")).unwrap();
+}
+
+#[test]
+fn while_the_disk_fails_answers_are_kept_and_changes_refused_and_then_all_is_written() {
+    let dir = folder();
+    let journal = open_with_a_segment_for_each_batch(dir.path());
+    say_words(&journal, 0..5);
+    let (head, state, bell) = (journal.head(), journal.snapshot(), journal.bell());
+    let mut reader = journal.read_after(0);
+    while !reader.next_batch(100, 10_000).unwrap().is_empty() {}
+
+    take_disk_away(dir.path());
+    for n_kept in 1..=4 {
+        let kept = say(&journal, Need::Answer, 9, format!("kept {n_kept}")).wait().unwrap();
+        // The next decision sees what is kept.
+        assert_eq!((kept.value, kept.durable), (n_kept, false));
+        let refused = say(&journal, Need::Durable, 9, "refused").wait();
+        assert!(matches!(refused, Err(JournalError::Unwritable)));
+    }
+
+    assert!(!journal.is_writable());
+    assert_eq!(journal.stats().kept_records.load(Ordering::Relaxed), 5);
+    assert_eq!((journal.head(), journal.snapshot()), (head, state));
+    assert!(reader.next_batch(100, 10_000).unwrap().is_empty());
+    assert!(bell.is_empty());
+
+    bring_disk_back(dir.path());
+    bell.recv_timeout(PATIENCE).unwrap();
+
+    assert!(journal.is_writable());
+    let done = say(&journal, Need::Durable, 9, "durable again").wait().unwrap();
+    assert_eq!(done, Committed { value: 5, durable: true, seq: head + 6 });
+    assert_eq!(journal.stats().kept_records.load(Ordering::Relaxed), 0);
+    let all = records(&journal);
+    assert_eq!(seqs(&all), (1..=head + 6).collect::<Vec<_>>());
+    assert_eq!(words(&all)[5..], ["kept 1", "kept 2", "kept 3", "kept 4", "durable again"]);
+    let state = journal.snapshot();
+    drop((journal, reader));
+    let journal = open(dir.path());
+    assert_eq!((records(&journal), journal.snapshot()), (all, state));
+}
+
+#[test]
+fn a_change_under_way_when_the_disk_fails_is_not_promised_but_happens_later() {
+    let dir = folder();
+    let journal = open_with_a_segment_for_each_batch(dir.path());
+    say_words(&journal, 0..1);
+    let bell = journal.bell();
+
+    take_disk_away(dir.path());
+    let unknown = say(&journal, Need::Durable, 1, "under way").wait();
+
+    assert!(matches!(unknown, Err(JournalError::Unwritable)));
+    assert_eq!(words(&records(&journal)), ["word 0"]);
+    bring_disk_back(dir.path());
+    bell.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(words(&records(&journal)), ["word 0", "under way"]);
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_nothing_of_it_is_lost() {
+    let dir = folder();
+    let journal = open_with_a_segment_for_each_batch(dir.path());
+    say_words(&journal, 0..1);
+    let bell = journal.bell();
+
+    take_disk_away(dir.path());
+    let long = "x".repeat(256 * 1024);
+    let answers: Vec<_> =
+        (0..100).map(|n| say(&journal, Need::Answer, 1, format!("{n} {long}")).wait()).collect();
+
+    let n_kept = answers.iter().filter(|it| it.is_ok()).count();
+    assert!((60..70).contains(&n_kept), "16 MiB hold {n_kept} quarters of a MiB");
+    for answer in &answers[n_kept..] {
+        assert!(matches!(answer, Err(JournalError::Unwritable)));
+    }
+    bring_disk_back(dir.path());
+    bell.recv_timeout(PATIENCE).unwrap();
+    let n_messages = journal.view(|it| it.call(call(1)).unwrap().messages.len());
+    assert_eq!(n_messages, n_kept);
+}
+
+#[test]
+fn a_clean_stop_tries_the_disk_once_more() {
+    let dir = folder();
+    let journal = open_with_a_segment_for_each_batch(dir.path());
+    say_words(&journal, 0..1);
+    take_disk_away(dir.path());
+    assert!(!say(&journal, Need::Answer, 1, "kept").wait().unwrap().durable);
+
+    bring_disk_back(dir.path());
+    journal.close();
+
+    drop(journal);
+    assert_eq!(words(&records(&open(dir.path()))), ["word 0", "kept"]);
+}

@@ -1,0 +1,220 @@
+//! A stored state and the records after it are as good as all records: no event sequence and no
+//! place to store it makes a difference.
+
+use std::sync::Arc;
+
+use aurora::domain::{
+    Alert, AlertAcknowledged, AlertId, AlertKind, AnsweredBy, CallEnded, CallStatus, CallUpdated,
+    CardStep, ENDED_KEPT, EndReason, Event, Label, Message, MessageAdded, MessageId, PhoneNumber,
+    Record, Role, Seq, State, Timestamp, Urgency,
+};
+use aurora::journal::Journal;
+use aurora::journal::line::{read_record, write_record};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use ulid::Ulid;
+
+use crate::support::{call, copy, folder, open, records, say_words, settings, started};
+
+/// A time to pass and an event that may happen then.
+#[derive(Debug, Clone)]
+struct Step {
+    wait_ms: i64,
+    event: Event,
+}
+
+fn label() -> impl Strategy<Value = Label> {
+    "\\PC{1,20}".prop_filter_map("a label", |it| Label::parse(&it).ok())
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let id = || (0..24_u64).prop_map(call);
+    let urgency = || select(vec![Urgency::Normal, Urgency::Urgent, Urgency::Critical]);
+    let role = select(vec![Role::User, Role::Assistant, Role::Admin, Role::System]);
+    let status = select(vec![CallStatus::Active, CallStatus::Takeover, CallStatus::Ended]);
+    let reason = select(vec![EndReason::CallerHungUp, EndReason::HangUp, EndReason::TurnLimit]);
+    let alert = || (0..6_u128).prop_map(|it| AlertId(Ulid(it)));
+    let kind = select(vec![AlertKind::CriticalCall, AlertKind::StorageFailed]);
+    let card = (".{0,9}", any::<u16>())
+        .prop_map(|(card, step)| CardStep { card: card.as_str().into(), step });
+    // A few callers, with more calls than callers, so that they call again.
+    let start = (0..24_u64, of(label()), of("[ +]?[0-9]{1,64}"), urgency()).prop_map(
+        |(n, sid, caller, urgency)| {
+            let Event::CallStarted(mut it) = started(n) else { unreachable!() };
+            it.caller = PhoneNumber::parse(&caller.unwrap_or(format!("+1555{}", n % 3)))
+                .unwrap_or(it.caller);
+            Event::CallStarted(aurora::domain::CallStarted { call_sid: sid, urgency, ..it })
+        },
+    );
+    let message =
+        (id(), role, any::<String>(), of(select(AnsweredBy::ALL.to_vec())), of(card), of(label()))
+            .prop_map(|(call_id, role, content, answered_by, card, request)| {
+                let message = Message {
+                    id: MessageId(1),
+                    role,
+                    sources: content.chars().rev().collect::<String>().into(),
+                    content: content.into(),
+                    timestamp: Timestamp::default(),
+                    answered_by,
+                    card,
+                };
+                Event::MessageAdded(MessageAdded { call_id, message: Arc::new(message), request })
+            });
+    let update = (id(), of(urgency()), of(status), of(label()), of(label())).prop_map(
+        |(call_id, urgency, status, admin_id, by)| {
+            Event::CallUpdated(CallUpdated { call_id, urgency, status, admin_id, by })
+        },
+    );
+    prop_oneof![
+        4 => start,
+        6 => message,
+        2 => update,
+        1 => (id(), 1..9_u32).prop_map(|(call_id, it)| Event::WordsHeard {
+            call_id,
+            message_id: MessageId(it)
+        }),
+        4 => (id(), reason, of(label()))
+            .prop_map(|(call_id, reason, by)| Event::CallEnded(CallEnded { call_id, reason, by })),
+        1 => (alert(), kind, of(id()), ".{0,9}").prop_map(|(alert_id, kind, call_id, detail)| {
+            let at = Timestamp::default();
+            Event::AlertRaised(Alert { alert_id, kind, call_id, detail: detail.into(), at })
+        }),
+        1 => (alert(), label())
+            .prop_map(|(alert_id, by)| Event::AlertAcknowledged(AlertAcknowledged { alert_id, by })),
+    ]
+}
+
+/// Minutes pass in which nothing is said, and milliseconds in which everything happens at once.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let wait = prop_oneof![6 => Just(0), 2 => 1..50_i64, 1 => Just(25 * 60 * 1_000)];
+    let step = (wait, event()).prop_map(|(wait_ms, event)| Step { wait_ms, event });
+    proptest::collection::vec(step, 1..80)
+}
+
+/// The records of those that the desk would let happen: a caller has one open call.
+fn happen(steps: Vec<Step>) -> Vec<Record> {
+    let mut state = State::default();
+    let mut now_ms = 1_763_640_000_000;
+    let mut records = Vec::new();
+    for mut step in steps {
+        now_ms += step.wait_ms;
+        let at = Timestamp::from_millis(now_ms);
+        match &mut step.event {
+            Event::CallStarted(it) => {
+                let open = match &it.call_sid {
+                    Some(sid) => state.open_by_sid(sid.as_str()),
+                    None => state.open_by_caller(it.caller.as_str()),
+                };
+                if open.is_some() {
+                    continue;
+                }
+            }
+            Event::MessageAdded(it) => {
+                let message = Arc::make_mut(&mut it.message);
+                message.timestamp = at;
+                message.id = state.call(it.call_id).map_or(message.id, |it| it.next_message_id());
+            }
+            Event::AlertRaised(it) => it.at = at,
+            _ => {}
+        }
+        let record = Record { seq: state.seq() + 1, at, node: "test".into(), event: step.event };
+        state.apply(&record);
+        records.push(record);
+    }
+    records
+}
+
+fn store_and_restore(state: &State) -> State {
+    let calls = state.calls().map(|it| it.as_ref().clone()).collect();
+    let alerts = state.alerts().map(|it| it.as_ref().clone()).collect();
+    State::restore(calls, alerts, state.seq())
+}
+
+proptest! {
+    #[test]
+    fn a_restored_state_goes_on_like_one_that_never_stopped(
+        steps in steps(),
+        place in any::<prop::sample::Index>(),
+    ) {
+        let records = happen(steps);
+        let place = if records.is_empty() { 0 } else { place.index(records.len()) };
+        let (before, after) = records.split_at(place);
+        let mut never_stopped = State::default();
+        before.iter().for_each(|it| never_stopped.apply(it));
+
+        let mut restored = store_and_restore(&never_stopped);
+
+        prop_assert_eq!(&restored, &never_stopped);
+        for record in after {
+            restored.apply(record);
+            never_stopped.apply(record);
+            prop_assert_eq!(&restored, &never_stopped);
+        }
+        prop_assert_eq!(never_stopped.n_open(), never_stopped.calls().filter(|it| it.is_open()).count());
+    }
+
+    #[test]
+    fn every_record_reads_back_and_is_written_again_as_it_was(steps in steps()) {
+        for record in happen(steps) {
+            let (mut once, mut again) = (Vec::new(), Vec::new());
+            write_record(&record, &mut once);
+            let read = read_record(once.trim_ascii_end());
+            prop_assert_eq!(read.as_ref(), Ok(&record));
+            write_record(&read.expect("it was read"), &mut again);
+            prop_assert_eq!(again, once);
+        }
+    }
+}
+
+#[test]
+fn calls_that_ended_in_one_instant_leave_in_the_same_order_after_a_restart() {
+    let at = Timestamp::from_millis(1_763_640_000_000);
+    let mut seq: Seq = 0;
+    let mut next = |event| {
+        seq += 1;
+        Record { seq, at, node: "test".into(), event }
+    };
+    let n_calls = ENDED_KEPT as u64 + 5;
+    let mut state = State::default();
+    for n in (1..=n_calls).rev() {
+        state.apply(&next(started(n)));
+    }
+    let end =
+        |n| Event::CallEnded(CallEnded { call_id: call(n), reason: EndReason::HangUp, by: None });
+    for n in (6..=n_calls).rev() {
+        state.apply(&next(end(n)));
+    }
+    state.apply(&next(crate::support::said(&state.clone(), 6, "a late answer")));
+
+    let mut restored = store_and_restore(&state);
+    for n in 1..=5 {
+        let record = next(end(n));
+        state.apply(&record);
+        restored.apply(&record);
+    }
+
+    assert_eq!(restored, state);
+    assert_eq!((state.n_open(), state.calls().len()), (0, ENDED_KEPT));
+}
+
+#[test]
+fn a_start_from_any_stored_place_equals_a_full_replay() {
+    let dir = folder();
+    let journal = open(dir.path());
+    say_words(&journal, 0..40);
+    let (all, full) = (records(&journal), journal.snapshot());
+    let mut stored = State::default();
+
+    for place in 0..=all.len() {
+        let dir = copy(dir.path());
+        let start = (store_and_restore(&stored), journal.position(stored.seq()));
+
+        let (started, opened) = Journal::open(settings(dir.path()), Some(start)).unwrap();
+
+        assert_eq!(started.snapshot(), full);
+        assert_eq!(opened.n_replayed as usize, all.len() - place);
+        assert_eq!(records(&started), all);
+        all.get(place).into_iter().for_each(|it| stored.apply(it));
+    }
+}
