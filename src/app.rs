@@ -176,7 +176,10 @@ impl Running {
     }
 }
 
-fn serve(listener: TcpListener, context: &Data<Context>) -> std::io::Result<actix_web::dev::Server> {
+fn serve(
+    listener: TcpListener,
+    context: &Data<Context>,
+) -> std::io::Result<actix_web::dev::Server> {
     let (shared, workers) = (Data::clone(context), context.config.workers);
     let server = HttpServer::new(move || {
         App::new()
@@ -252,7 +255,9 @@ fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> a
     let target = match (&config.firebase_emulator, url) {
         (Some(host), url) => {
             if config.google_credentials.is_some() || config.firebase_credentials.is_some() {
-                warn!("FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to.");
+                warn!(
+                    "FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to."
+                );
             }
             Target::emulator(host, url).context("FIREBASE_DATABASE_EMULATOR_HOST")?
         }
