@@ -108,9 +108,7 @@ fn load(options: Load) -> anyhow::Result<()> {
 fn serve() -> anyhow::Result<()> {
     telemetry::init(std::env::var("RUST_LOG").ok().as_deref())?;
     let config = Config::from_lookup(|name| std::env::var(name).ok())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
+    app::block_on(async {
         let mut running = app::start(config).await?;
         greet(&running)?;
         wait(&mut running).await?;
