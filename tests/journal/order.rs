@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use aurora::domain::{Event, State};
 use aurora::journal::{Draft, JournalError, Need, Settings};
@@ -13,6 +14,9 @@ use crate::support::{
     call, files, folder, open, records, said, say, say_words, seqs, settings, started, try_open,
     words,
 };
+
+/// Far longer than anything takes; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn commits_of_64_threads_get_one_order_without_gaps() {
@@ -186,6 +190,40 @@ fn a_closed_journal_refuses_and_reopens_as_it_was() {
     let journal = open_again(dir.path(), journal);
     assert_eq!((journal.id(), journal.snapshot(), records(&journal)), (id, state, all));
     assert_eq!(files(dir.path()), before);
+}
+
+#[test]
+fn whoever_commits_while_it_closes_is_told_how_it_went() {
+    for _ in 0..20 {
+        let dir = folder();
+        let journal = open(dir.path());
+        let (go, wait) = mpsc::channel::<()>();
+        let first = journal.submit::<_, JournalError>(Need::Durable, move |_, _| {
+            wait.recv().unwrap();
+            Ok(())
+        });
+
+        let closing = {
+            let journal = journal.clone();
+            thread::spawn(move || journal.close())
+        };
+        let rest: Vec<_> =
+            (0..300).map(|n| say(&journal, Need::Answer, 1, n.to_string())).collect();
+        go.send(()).unwrap();
+        let (told, tell) = mpsc::channel();
+        thread::spawn(move || {
+            rest.into_iter().for_each(|it| told.send(it.wait()).unwrap());
+        });
+
+        let answers: Vec<_> =
+            (0..300).map(|_| tell.recv_timeout(PATIENCE).expect("an answer")).collect();
+        first.wait().unwrap();
+        closing.join().unwrap();
+        let n_made = answers.iter().filter(|it| it.is_ok()).count();
+        assert!(answers[n_made..].iter().all(|it| matches!(it, Err(JournalError::Closed))));
+        drop(journal);
+        assert_eq!(words(&records(&open(dir.path()))).len(), n_made);
+    }
 }
 
 #[test]
