@@ -1,1 +1,3 @@
 //! What to answer: triage, offline cards, the model, and the desk that puts them in order.
+
+pub mod triage;
