@@ -61,6 +61,7 @@ pub(super) struct Grammar {
     knows: Set,
     somebody: Set,
     now: Set,
+    act: Set,
 }
 
 impl Grammar {
@@ -81,6 +82,7 @@ impl Grammar {
             knows: rules.set("KNOWS"),
             somebody: rules.set("SOMEBODY_THERE"),
             now: rules.set("NOW"),
+            act: rules.set("ACT"),
         }
     }
 }
@@ -164,8 +166,7 @@ impl<'a> Clauses<'a> {
     fn new_subject(&self, at: usize) -> Border {
         let grammar = self.grammar;
         let leads_on = self.tokens[at].marks & COMMA == 0
-            && (self.is_before(at, grammar.leads_on)
-                || self.is_before(at, grammar.auxiliary));
+            && (self.is_before(at, grammar.leads_on) || self.is_inverted(at));
         let begins = self.is(at, grammar.subject)
             || self.is(at, grammar.possessive)
             || self.tokens[at].marks & ARTICLE != 0;
@@ -186,6 +187,13 @@ impl<'a> Clauses<'a> {
             }
         }
         Border::None
+    }
+
+    /// Whether the auxiliary before `at` waits for its subject: "is there", but not "I do there".
+    fn is_inverted(&self, at: usize) -> bool {
+        let grammar = self.grammar;
+        let is_complete = at > 1 && self.is_before(at - 1, grammar.subject);
+        self.is_before(at, grammar.auxiliary) && !is_complete
     }
 
     fn mark_negations(&mut self, found: &[(Role, Span)]) {
@@ -238,7 +246,9 @@ impl<'a> Clauses<'a> {
                 && (self.is(at + 1, grammar.subject)
                     || self.is(at + 1, grammar.possessive)
                     || self.tokens.get(at + 1).is_some_and(|it| it.marks & ARTICLE != 0));
-            if asks || inverts {
+            // "what do I do" asks for help; what follows is supposed only if it says so.
+            let asks_for_help = asks && self.is(at + 2, grammar.subject) && self.is(at + 3, grammar.act);
+            if (asks || inverts) && !asks_for_help {
                 self.mark_after(at, Border::Soft, SUPPOSED);
             }
         }
