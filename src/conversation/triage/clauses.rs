@@ -114,11 +114,12 @@ impl<'a> Clauses<'a> {
         clauses.borders = (0..tokens.len()).map(|at| clauses.border(at)).collect();
         clauses.mark_negations(found);
         clauses.mark_questions();
+        let is_real = is_real(found);
         for (role, span) in found {
             match role {
                 Role::Supposing => clauses.mark_after(span.first(), Border::Hard, SUPPOSED),
                 Role::Past => clauses.mark_past(*span),
-                Role::Fiction => clauses.mark_fiction(*span),
+                Role::Fiction if !is_real => clauses.mark_fiction(*span),
                 _ => {}
             }
         }
@@ -298,6 +299,11 @@ impl<'a> Clauses<'a> {
     }
 }
 
+/// Whether the caller insists that it is real: no drill, no joke.
+fn is_real(found: &[(Role, Span)]) -> bool {
+    found.iter().any(|(role, _)| *role == Role::Real)
+}
+
 /// Which dangers are over or only rehearsed, for the whole utterance.
 pub(super) struct Calm {
     over_until: [usize; Topics::COUNT],
@@ -307,7 +313,7 @@ pub(super) struct Calm {
 impl Calm {
     pub(super) fn new(clauses: &Clauses<'_>, found: &[(Role, Span)]) -> Self {
         let mut calm = Self { over_until: [0; Topics::COUNT], rehearsed: Topics::default() };
-        let is_real = found.iter().any(|(role, _)| *role == Role::Real);
+        let is_real = is_real(found);
         for (role, span) in found {
             let holds = !clauses.is_denied(*span) && !clauses.is_all(*span, SUPPOSED);
             match role {

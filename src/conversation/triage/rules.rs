@@ -191,6 +191,9 @@ impl Compiler {
                         None => (false, item),
                     };
                     let words = self.alternatives(item)?;
+                    if words.iter().all(|it| self.is_unheard(*it)) {
+                        return Err(format!("{item} never becomes a token"));
+                    }
                     weights.push(if is_optional { usize::MAX } else { self.weigh(&words) });
                     let set = self.set_id(words);
                     places.push(Place { set, gap: std::mem::take(&mut gap), is_optional });
@@ -215,6 +218,10 @@ impl Compiler {
             }
         }
         Ok(words)
+    }
+
+    fn is_unheard(&self, word: WordId) -> bool {
+        ["ARTICLES", "FILLERS"].iter().any(|it| self.classes[*it].contains(&word))
     }
 
     fn weigh(&self, words: &BTreeSet<WordId>) -> usize {
