@@ -61,6 +61,8 @@ pub(super) struct Grammar {
     knows: Set,
     somebody: Set,
     now: Set,
+    modal: Set,
+    request: Set,
     act: Set,
 }
 
@@ -82,6 +84,8 @@ impl Grammar {
             knows: rules.set("KNOWS"),
             somebody: rules.set("SOMEBODY_THERE"),
             now: rules.set("NOW"),
+            modal: rules.set("MODAL"),
+            request: rules.set("REQUEST"),
             act: rules.set("ACT"),
         }
     }
@@ -243,16 +247,25 @@ impl<'a> Clauses<'a> {
                 continue;
             }
             let asks = self.is(at, grammar.asks) && self.is(at + 1, grammar.auxiliary);
-            let inverts = self.is(at, grammar.auxiliary)
-                && (self.is(at + 1, grammar.subject)
-                    || self.is(at + 1, grammar.possessive)
-                    || self.tokens.get(at + 1).is_some_and(|it| it.marks & ARTICLE != 0));
+            let inverts = self.inverts(at);
             // "what do I do" asks for help; what follows is supposed only if it says so.
             let asks_for_help = asks && self.is(at + 2, grammar.subject) && self.is(at + 3, grammar.act);
             if (asks || inverts) && !asks_for_help {
                 self.mark_after(at, Border::Soft, SUPPOSED);
             }
         }
+    }
+
+    /// Whether a sentence opens with its verb: "is there", "can carbon monoxide be".
+    fn inverts(&self, at: usize) -> bool {
+        let grammar = self.grammar;
+        let next = at + 1;
+        let is_followed_by_subject = self.is(next, grammar.subject)
+            || self.is(next, grammar.possessive)
+            || self.tokens.get(next).is_some_and(|it| it.marks & ARTICLE != 0);
+        let is_plea = self.is(next, grammar.request) || self.is(next + 1, grammar.request);
+        let is_modal = self.is(at, grammar.modal) && !self.is(next, grammar.negator);
+        !is_plea && (is_modal || self.is(at, grammar.auxiliary) && is_followed_by_subject)
     }
 
     /// Flags the words from `at` up to the next border of at least this strength.
@@ -278,7 +291,9 @@ impl<'a> Clauses<'a> {
     }
 
     fn mark_fiction(&mut self, span: Span) {
-        if self.is_denied(span) {
+        // "not a film"; the negation of "I can't breathe in this tie haha" is another one.
+        let negator = self.senses[span.first()].negator as usize;
+        if negator > 0 && span.first() < negator + 3 {
             return;
         }
         let (from, to) = self.surroundings(span, |clauses, at| {

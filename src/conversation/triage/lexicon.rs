@@ -48,11 +48,14 @@ impl Lexicon {
         self.n_words
     }
 
+    /// Whether `word` stands for several others, so that it is no word of its own.
+    pub(super) fn is_phrase(&self, word: &str) -> bool {
+        self.ids.get(word.as_bytes()).is_some_and(|ids| ids[1] != UNKNOWN)
+    }
+
     /// Returns the number of `word`, which it makes known if needed.
     pub(super) fn intern(&mut self, word: &str) -> WordId {
-        if let Some(ids) = self.ids.get(word.as_bytes())
-            && ids[1] == 0
-        {
+        if let Some(ids) = self.ids.get(word.as_bytes()) {
             return ids[0];
         }
         let id = WordId::try_from(self.n_words).expect("a rule file has fewer than 65536 words");

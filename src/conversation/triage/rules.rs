@@ -214,7 +214,12 @@ impl Compiler {
                 let class = self.classes.get(name).ok_or_else(|| format!("no class {name}"))?;
                 words.extend(class);
             } else {
-                words.extend(inflections(name).iter().map(|it| self.lexicon.intern(it)));
+                for word in inflections(name) {
+                    if self.lexicon.is_phrase(&word) {
+                        return Err(format!("{word} is an alias of several words"));
+                    }
+                    words.insert(self.lexicon.intern(&word));
+                }
             }
         }
         Ok(words)
