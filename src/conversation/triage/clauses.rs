@@ -140,11 +140,14 @@ impl<'a> Clauses<'a> {
 
     /// Whether all the words carry one of the flags.
     pub(super) fn is_all(&self, span: Span, flags: u8) -> bool {
-        span.positions().all(|at| self.senses[at].flags & flags != 0)
+        span.positions()
+            .all(|at| self.senses[at].flags & flags != 0)
     }
 
     fn is(&self, at: usize, set: Set) -> bool {
-        self.tokens.get(at).is_some_and(|it| self.sets.contains(it.word, set))
+        self.tokens
+            .get(at)
+            .is_some_and(|it| self.sets.contains(it.word, set))
     }
 
     fn is_before(&self, at: usize, set: Set) -> bool {
@@ -179,13 +182,19 @@ impl<'a> Clauses<'a> {
             return Border::None;
         }
         for verb in at + 1..=at + SUBJECT_REACH {
-            let Some(token) = self.tokens.get(verb) else { break };
+            let Some(token) = self.tokens.get(verb) else {
+                break;
+            };
             if token.marks & (SENTENCE | COMMA | ARTICLE) != 0 {
                 break;
             }
             if self.is(verb, grammar.finite) {
                 let is_present = self.is(verb, grammar.present);
-                return if is_present { Border::Present } else { Border::Hard };
+                return if is_present {
+                    Border::Present
+                } else {
+                    Border::Hard
+                };
             }
             if self.is(verb, grammar.leads_on) {
                 break;
@@ -249,7 +258,8 @@ impl<'a> Clauses<'a> {
             let asks = self.is(at, grammar.asks) && self.is(at + 1, grammar.auxiliary);
             let inverts = self.inverts(at);
             // "what do I do" asks for help; what follows is supposed only if it says so.
-            let asks_for_help = asks && self.is(at + 2, grammar.subject) && self.is(at + 3, grammar.act);
+            let asks_for_help =
+                asks && self.is(at + 2, grammar.subject) && self.is(at + 3, grammar.act);
             if (asks || inverts) && !asks_for_help {
                 self.mark_after(at, Border::Soft, SUPPOSED);
             }
@@ -262,7 +272,10 @@ impl<'a> Clauses<'a> {
         let next = at + 1;
         let is_followed_by_subject = self.is(next, grammar.subject)
             || self.is(next, grammar.possessive)
-            || self.tokens.get(next).is_some_and(|it| it.marks & ARTICLE != 0);
+            || self
+                .tokens
+                .get(next)
+                .is_some_and(|it| it.marks & ARTICLE != 0);
         let is_plea = self.is(next, grammar.request) || self.is(next + 1, grammar.request);
         let is_modal = self.is(at, grammar.modal) && !self.is(next, grammar.negator);
         !is_plea && (is_modal || self.is(at, grammar.auxiliary) && is_followed_by_subject)
@@ -281,12 +294,13 @@ impl<'a> Clauses<'a> {
     }
 
     fn mark_past(&mut self, span: Span) {
-        let (from, to) = self.surroundings(span, |clauses, at| {
-            clauses.borders[at] == Border::Present
-        });
+        let (from, to) =
+            self.surroundings(span, |clauses, at| clauses.borders[at] == Border::Present);
         let is_ongoing = (from..to).any(|at| self.is(at, self.grammar.now));
         if !is_ongoing {
-            self.senses[from..to].iter_mut().for_each(|it| it.flags |= PAST);
+            self.senses[from..to]
+                .iter_mut()
+                .for_each(|it| it.flags |= PAST);
         }
     }
 
@@ -299,7 +313,9 @@ impl<'a> Clauses<'a> {
         let (from, to) = self.surroundings(span, |clauses, at| {
             clauses.tokens[at].marks & SENTENCE != 0 || clauses.is(at, clauses.grammar.but)
         });
-        self.senses[from..to].iter_mut().for_each(|it| it.flags |= FICTION);
+        self.senses[from..to]
+            .iter_mut()
+            .for_each(|it| it.flags |= FICTION);
     }
 
     fn surroundings(&self, span: Span, is_border: impl Fn(&Self, usize) -> bool) -> (usize, usize) {
@@ -327,7 +343,10 @@ pub(super) struct Calm {
 
 impl Calm {
     pub(super) fn new(clauses: &Clauses<'_>, found: &[(Role, Span)]) -> Self {
-        let mut calm = Self { over_until: [0; Topics::COUNT], rehearsed: Topics::default() };
+        let mut calm = Self {
+            over_until: [0; Topics::COUNT],
+            rehearsed: Topics::default(),
+        };
         let is_real = is_real(found);
         for (role, span) in found {
             let holds = !clauses.is_denied(*span) && !clauses.is_all(*span, SUPPOSED);

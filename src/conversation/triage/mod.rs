@@ -75,7 +75,11 @@ impl Triage {
             not: one("PLAIN_NOT"),
         };
         let grammar = Grammar::new(&rules);
-        Self { rules, habits, grammar }
+        Self {
+            rules,
+            habits,
+            grammar,
+        }
     }
 
     /// Rates one utterance: what speech recognition heard, or what somebody typed.
@@ -148,8 +152,8 @@ fn counts(role: Role, span: Span, clauses: &Clauses<'_>, calm: &Calm) -> bool {
     };
     let is_about_somebody = matches!(topic, Some(Topic::Unconscious | Topic::Medical))
         && clauses.is_all(span, OF_SOMEBODY);
-    let is_distant = clauses.is_all(span, PAST)
-        || clauses.is_all(span, SUPPOSED) && !is_about_somebody;
+    let is_distant =
+        clauses.is_all(span, PAST) || clauses.is_all(span, SUPPOSED) && !is_about_somebody;
     !clauses.is_denied(span)
         && !clauses.is_all(span, FICTION)
         && (is_firm || !is_distant)

@@ -19,7 +19,11 @@ const COMMON_WEIGHT: usize = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// Danger. A firm one counts in a question, a hypothesis or a report of the past, too.
-    Danger { urgency: Urgency, topic: Option<Topic>, is_firm: bool },
+    Danger {
+        urgency: Urgency,
+        topic: Option<Topic>,
+        is_firm: bool,
+    },
     /// A figure of speech or a harmless compound ("fire drill") that hides its words.
     Neutral,
     /// The sentence tells of earlier times.
@@ -84,13 +88,19 @@ pub(super) struct Rules {
 impl Rules {
     /// Words of a class that the program itself knows by name.
     pub(super) fn class(&self, name: &str) -> Vec<WordId> {
-        let class = self.classes.get(name).unwrap_or_else(|| panic!("rules lack class {name}"));
+        let class = self
+            .classes
+            .get(name)
+            .unwrap_or_else(|| panic!("rules lack class {name}"));
         class.iter().copied().collect()
     }
 
     /// The class as a set for [`Membership::contains`].
     pub(super) fn set(&self, name: &str) -> Set {
-        let class = self.classes.get(name).unwrap_or_else(|| panic!("rules lack class {name}"));
+        let class = self
+            .classes
+            .get(name)
+            .unwrap_or_else(|| panic!("rules lack class {name}"));
         self.set_ids[class]
     }
 
@@ -145,7 +155,10 @@ impl Compiler {
             if let Some((name, words)) = line.split_once(" = ") {
                 let mut class = self.classes.remove(name).unwrap_or_default();
                 for word in words.split_whitespace() {
-                    class.extend(self.alternatives(word).map_err(|err| format!("{line}: {err}"))?);
+                    class.extend(
+                        self.alternatives(word)
+                            .map_err(|err| format!("{line}: {err}"))?,
+                    );
                 }
                 self.classes.insert(name.to_owned(), class);
             } else if let Some((word, stands_for)) = line.split_once(" > ") {
@@ -154,7 +167,9 @@ impl Compiler {
                     self.lexicon.alias(word, &stands_for);
                 }
             } else if let Some(words) = line.strip_prefix("typo: ") {
-                words.split_whitespace().for_each(|it| self.lexicon.forgive(it));
+                words
+                    .split_whitespace()
+                    .for_each(|it| self.lexicon.forgive(it));
             }
         }
         Ok(())
@@ -170,7 +185,11 @@ impl Compiler {
             } else {
                 let role = role.ok_or_else(|| format!("{line}: no [section] above"))?;
                 let pattern = self.parse(line).map_err(|err| format!("{line}: {err}"))?;
-                self.rules.push(Rule { role, pattern, source: line.into() });
+                self.rules.push(Rule {
+                    role,
+                    pattern,
+                    source: line.into(),
+                });
             }
         }
         Ok(())
@@ -194,9 +213,17 @@ impl Compiler {
                     if words.iter().all(|it| self.is_unheard(*it)) {
                         return Err(format!("{item} never becomes a token"));
                     }
-                    weights.push(if is_optional { usize::MAX } else { self.weigh(&words) });
+                    weights.push(if is_optional {
+                        usize::MAX
+                    } else {
+                        self.weigh(&words)
+                    });
                     let set = self.set_id(words);
-                    places.push(Place { set, gap: std::mem::take(&mut gap), is_optional });
+                    places.push(Place {
+                        set,
+                        gap: std::mem::take(&mut gap),
+                        is_optional,
+                    });
                 }
             }
         }
@@ -204,14 +231,22 @@ impl Compiler {
             .filter(|at| !places[*at].is_optional)
             .min_by_key(|at| weights[*at])
             .ok_or("a pattern needs a word that is not optional")?;
-        Ok(Pattern { places: places.into(), anchor, at_start, at_end })
+        Ok(Pattern {
+            places: places.into(),
+            anchor,
+            at_start,
+            at_end,
+        })
     }
 
     fn alternatives(&mut self, item: &str) -> Result<BTreeSet<WordId>, String> {
         let mut words = BTreeSet::new();
         for name in item.split('|') {
             if is_class(name) {
-                let class = self.classes.get(name).ok_or_else(|| format!("no class {name}"))?;
+                let class = self
+                    .classes
+                    .get(name)
+                    .ok_or_else(|| format!("no class {name}"))?;
                 words.extend(class);
             } else {
                 for word in inflections(name) {
@@ -226,7 +261,9 @@ impl Compiler {
     }
 
     fn is_unheard(&self, word: WordId) -> bool {
-        ["ARTICLES", "FILLERS"].iter().any(|it| self.classes[*it].contains(&word))
+        ["ARTICLES", "FILLERS"]
+            .iter()
+            .any(|it| self.classes[*it].contains(&word))
     }
 
     fn weigh(&self, words: &BTreeSet<WordId>) -> usize {
@@ -260,7 +297,11 @@ impl Compiler {
                     let anchor = &rule.pattern.places[rule.pattern.anchor];
                     sets.contains(word, anchor.set)
                 };
-                (0_u16..).zip(&self.rules).filter(|it| fits(it.1)).map(|it| it.0).collect()
+                (0_u16..)
+                    .zip(&self.rules)
+                    .filter(|it| fits(it.1))
+                    .map(|it| it.0)
+                    .collect()
             })
             .collect();
         Rules {
@@ -278,9 +319,17 @@ fn parse_role(header: &str) -> Result<Role, String> {
     let mut words = header.split_whitespace();
     let name = words.next().unwrap_or_default();
     let topics: Vec<_> = words.map(parse_topic).collect::<Result<_, _>>()?;
-    let set = Topics(topics.iter().fold(0, |all, it| all | 1 << Topics::index(*it)));
+    let set = Topics(
+        topics
+            .iter()
+            .fold(0, |all, it| all | 1 << Topics::index(*it)),
+    );
     let topic = topics.first().copied().flatten();
-    let danger = |urgency, is_firm| Role::Danger { urgency, topic, is_firm };
+    let danger = |urgency, is_firm| Role::Danger {
+        urgency,
+        topic,
+        is_firm,
+    };
     Ok(match name {
         "critical" => danger(Urgency::Critical, false),
         "critical!" => danger(Urgency::Critical, true),
