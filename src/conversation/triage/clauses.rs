@@ -217,8 +217,8 @@ impl<'a> Clauses<'a> {
                 span.positions().for_each(|at| idle[at] = true);
             }
         }
-        for at in 0..self.tokens.len() {
-            if !self.is(at, self.grammar.negator) || idle[at] {
+        for (at, is_idle) in idle.into_iter().enumerate() {
+            if !self.is(at, self.grammar.negator) || is_idle {
                 continue;
             }
             // "no he is not breathing", "no my leg": an interjection.
