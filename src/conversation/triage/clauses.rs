@@ -30,6 +30,8 @@ enum Border {
     None,
     /// "and", a comma: ends a negation.
     Soft,
+    /// "and" or a comma before a new subject with a verb: ends a question.
+    Joined,
     /// A new subject with a verb in the past: ends a supposition, too.
     Hard,
     /// A new sentence, "but", a new subject with a verb in the present: ends a report, too.
@@ -164,6 +166,9 @@ impl<'a> Clauses<'a> {
         if subject > Border::Soft && !follows_and {
             return subject;
         }
+        if follows_and && subject > Border::Soft {
+            return Border::Joined;
+        }
         if token.marks & COMMA != 0 || self.is(at, grammar.and) {
             return Border::Soft;
         }
@@ -261,7 +266,7 @@ impl<'a> Clauses<'a> {
             let asks_for_help =
                 asks && self.is(at + 2, grammar.subject) && self.is(at + 3, grammar.act);
             if (asks || inverts) && !asks_for_help {
-                self.mark_after(at, Border::Soft, SUPPOSED);
+                self.mark_after(at, Border::Joined, SUPPOSED);
             }
         }
     }
