@@ -1,0 +1,218 @@
+//! Triage: how urgent are the caller's words, and what are they about? By rules, in microseconds.
+//!
+//! # Promises
+//! - Any string gets an answer; time and memory grow in proportion to its length.
+//! - No network, no clock, no state: the same words always get the same answer.
+//! - A negation or a supposition covers only its own clause; real danger in another one wins.
+//!
+//! # Not here
+//! The rules themselves: `rules/*.rules`, data that is compiled at first use. How to add one and
+//! how they are measured: `docs/triage.md`. That urgency never falls during a call: the desk.
+
+mod borders;
+mod calm;
+mod clauses;
+mod compiler;
+mod lexicon;
+mod pattern;
+mod rules;
+mod tokens;
+
+use std::cmp::Reverse;
+use std::sync::LazyLock;
+
+use self::borders::Grammar;
+use self::calm::Calm;
+use self::clauses::{Clauses, FICTION, OF_SOMEBODY, PAST, SUPPOSED};
+use self::pattern::Span;
+use self::rules::{Role, Rules};
+use self::tokens::{Habits, Token};
+use crate::domain::{Topic, Urgency};
+
+const FILES: [&str; 7] = [
+    include_str!("rules/classes.rules"),
+    include_str!("rules/context.rules"),
+    include_str!("rules/harmless.rules"),
+    include_str!("rules/people.rules"),
+    include_str!("rules/hazards.rules"),
+    include_str!("rules/urgent.rules"),
+    include_str!("rules/foreign.rules"),
+];
+
+/// What triage makes of an utterance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Assessment {
+    pub urgency: Urgency,
+    /// What it is about; `None` for everyday talk and for a plain cry for help.
+    pub topic: Option<Topic>,
+}
+
+/// The compiled rules.
+pub struct Triage {
+    rules: Rules,
+    habits: Habits,
+    grammar: Grammar,
+}
+
+impl Triage {
+    /// The rules that come with Aurora, compiled at first use.
+    pub fn builtin() -> &'static Triage {
+        static BUILTIN: LazyLock<Triage> = LazyLock::new(|| {
+            let rules = compiler::compile(&FILES);
+            Triage::new(rules.unwrap_or_else(|err| panic!("built-in triage rules: {err}")))
+        });
+        &BUILTIN
+    }
+
+    fn new(rules: Rules) -> Self {
+        let one = |name: &str| rules.class(name)[0];
+        let habits = Habits {
+            articles: rules.class("ARTICLES"),
+            fillers: rules.class("FILLERS"),
+            cries: rules.class("CRIES"),
+            is: one("PLAIN_IS"),
+            are: one("PLAIN_ARE"),
+            am: one("PLAIN_AM"),
+            will: one("PLAIN_WILL"),
+            have: one("PLAIN_HAVE"),
+            would: one("PLAIN_WOULD"),
+            not: one("PLAIN_NOT"),
+        };
+        let grammar = Grammar::new(&rules);
+        Self {
+            rules,
+            habits,
+            grammar,
+        }
+    }
+
+    /// Rates one utterance: what speech recognition heard, or what somebody typed.
+    pub fn assess(&self, speech: &str) -> Assessment {
+        let tokens = tokens::tokenise(speech, &self.rules.lexicon, &self.habits);
+        let found = self.find(&tokens);
+        let is_danger = |it: &(Role, Span)| matches!(it.0, Role::Danger { .. });
+        if !found.iter().any(is_danger) {
+            return Assessment::default();
+        }
+
+        let clauses = Clauses::new(&tokens, &self.rules, &self.grammar, &found);
+        let calm = Calm::new(&clauses, &found);
+        let hidden = Hidden::new(tokens.len(), &found);
+        found
+            .iter()
+            .filter(|(role, span)| !hidden.hides(*span) && counts(*role, *span, &clauses, &calm))
+            .filter_map(|(role, _)| match *role {
+                Role::Danger { urgency, topic, .. } => Some(Assessment { urgency, topic }),
+                _ => None,
+            })
+            .max_by_key(|it| (it.urgency, Reverse(rank(it.topic))))
+            .unwrap_or_default()
+    }
+
+    fn find(&self, tokens: &[Token]) -> Vec<(Role, Span)> {
+        let mut found = Vec::with_capacity(16);
+        for (at, token) in tokens.iter().enumerate() {
+            for &id in &self.rules.by_anchor[usize::from(token.word)] {
+                let rule = &self.rules.rules[usize::from(id)];
+                if let Some(span) = rule.pattern.match_at(at, tokens, &self.rules.sets) {
+                    found.push((rule.role, span));
+                }
+            }
+        }
+        found
+    }
+
+    /// The rules that match and whether each counts, to find out why a sentence is rated as it is.
+    pub fn explain(&self, speech: &str) -> Vec<String> {
+        let tokens = tokens::tokenise(speech, &self.rules.lexicon, &self.habits);
+        let found = self.find(&tokens);
+        let clauses = Clauses::new(&tokens, &self.rules, &self.grammar, &found);
+        let calm = Calm::new(&clauses, &found);
+        let hidden = Hidden::new(tokens.len(), &found);
+        let mut lines = Vec::new();
+        for (at, token) in tokens.iter().enumerate() {
+            for &id in &self.rules.by_anchor[usize::from(token.word)] {
+                let rule = &self.rules.rules[usize::from(id)];
+                let Some(span) = rule.pattern.match_at(at, &tokens, &self.rules.sets) else {
+                    continue;
+                };
+                let counts = counts(rule.role, span, &clauses, &calm);
+                let verdict = match (hidden.hides(span), counts) {
+                    (true, _) => "hidden",
+                    (_, false) => "does not count",
+                    _ => "counts",
+                };
+                lines.push(format!("{:?} [{}]: {verdict}", rule.role, rule.source));
+            }
+        }
+        lines
+    }
+}
+
+/// Whether a danger is meant: said of here and now, and not denied.
+fn counts(role: Role, span: Span, clauses: &Clauses<'_>, calm: &Calm) -> bool {
+    let Role::Danger { topic, is_firm, .. } = role else {
+        return true;
+    };
+    let is_about_somebody = matches!(topic, Some(Topic::Unconscious | Topic::Medical))
+        && clauses.is_all(span, OF_SOMEBODY);
+    let is_distant =
+        clauses.is_all(span, PAST) || clauses.is_all(span, SUPPOSED) && !is_about_somebody;
+    !clauses.is_denied(span)
+        && !clauses.is_all(span, FICTION)
+        && (is_firm || !is_distant)
+        && !calm.covers(topic, span)
+}
+
+/// The order in which topics choose the card: the shortest time to live first.
+fn rank(topic: Option<Topic>) -> u8 {
+    match topic {
+        Some(Topic::Unconscious) => 0,
+        Some(Topic::SelfHarm) => 1,
+        Some(Topic::Violence) => 2,
+        Some(Topic::Fire) => 3,
+        Some(Topic::Electrical) => 4,
+        Some(Topic::Gas) => 5,
+        Some(Topic::Chemical) => 6,
+        Some(Topic::Entrapment) => 7,
+        Some(Topic::Medical) => 8,
+        Some(Topic::Injury) => 9,
+        Some(Topic::Evacuation) => 10,
+        Some(Topic::Equipment) => 11,
+        None => 12,
+    }
+}
+
+/// The words that figures of speech and harmless compounds take for themselves.
+struct Hidden {
+    /// By word: the longest harmless match on it.
+    by_word: Vec<Option<Span>>,
+}
+
+impl Hidden {
+    fn new(n_tokens: usize, found: &[(Role, Span)]) -> Self {
+        let mut by_word: Vec<Option<Span>> = Vec::new();
+        for (role, span) in found {
+            if *role != Role::Neutral {
+                continue;
+            }
+            by_word.resize(n_tokens, None);
+            for at in span.positions() {
+                if by_word[at].is_none_or(|it| it.n_words() < span.n_words()) {
+                    by_word[at] = Some(*span);
+                }
+            }
+        }
+        Self { by_word }
+    }
+
+    /// Whether a harmless match shares a word with this one and also has words that it lacks.
+    fn hides(&self, span: Span) -> bool {
+        let mut positions = span.positions();
+        !self.by_word.is_empty()
+            && positions.any(|at| self.by_word[at].is_some_and(|it| !it.is_within(span)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
