@@ -1,3 +1,6 @@
 //! What to answer: triage, offline cards, the model, and the desk that puts them in order.
 
+pub mod cards;
+pub mod desk;
+pub mod model;
 pub mod triage;
