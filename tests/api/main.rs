@@ -11,3 +11,4 @@ mod invariants;
 mod model;
 mod speech;
 mod store;
+mod webhooks;
