@@ -11,4 +11,5 @@ mod invariants;
 mod model;
 mod speech;
 mod store;
+mod supervisors;
 mod webhooks;
