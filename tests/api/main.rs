@@ -7,6 +7,7 @@ mod fakes;
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod config;
 mod invariants;
 mod model;
 mod speech;
