@@ -60,7 +60,7 @@ async fn one_folder_is_one_servers() {
 
     let second = TestApp::builder().data_dir(app.data_dir()).try_spawn().await;
 
-    let said = second.err().expect("the folder is taken").stderr;
+    let said = second.expect_err("the folder is taken").stderr;
     assert!(said.contains("in use by another Aurora"), "{said}");
     assert!(said.contains("AURORA_DATA_DIR") && said.contains(app.data_dir().to_str().unwrap()));
     // The first one does not notice, and its folder is free when it is gone, however it went.
@@ -73,7 +73,7 @@ async fn one_folder_is_one_servers() {
 async fn an_address_in_use_is_named() {
     let app = TestApp::spawn().await;
     let second = TestApp::builder().env("AURORA_BIND", app.host_port()).try_spawn().await;
-    let said = second.err().expect("the port is taken").stderr;
+    let said = second.expect_err("the port is taken").stderr;
     assert!(said.contains("AURORA_BIND") && said.contains(&app.host_port()), "{said}");
 }
 
@@ -125,7 +125,7 @@ async fn cards_are_read_again_and_broken_ones_change_nothing() {
     }
 
     let refused = TestApp::builder().env("AURORA_CARDS", file.display().to_string()).try_spawn();
-    let said = refused.await.err().expect("a broken file stops the start").stderr;
+    let said = refused.await.expect_err("a broken file stops the start").stderr;
     assert!(said.contains("AURORA_CARDS") && said.contains("ammonia"), "{said}");
 }
 
