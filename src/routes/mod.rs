@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::{Data, QueryConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 pub use self::auth::Auth;
@@ -86,6 +86,9 @@ pub fn security_headers() -> DefaultHeaders {
 pub fn configure(service: &mut ServiceConfig, context: &Data<Context>) {
     service
         .app_data(Data::clone(context))
+        .app_data(QueryConfig::default().error_handler(|_, _| {
+            ApiError::BadRequest("the query after the path cannot be read".to_owned()).into()
+        }))
         .configure(webhooks::configure)
         .configure(speech::configure)
         .configure(calls::configure)
