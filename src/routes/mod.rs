@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::DefaultHeaders;
-use actix_web::web::{Data, ServiceConfig, scope, to};
+use actix_web::web::{Data, QueryConfig, ServiceConfig, scope, to};
 use actix_web::{HttpRequest, HttpResponse};
 
 pub use self::auth::Auth;
@@ -93,6 +93,9 @@ const PLAIN_HEADERS: [(HeaderName, HeaderValue); 2] = [
 pub fn configure(service: &mut ServiceConfig, context: &Data<Context>) {
     service
         .app_data(Data::clone(context))
+        .app_data(QueryConfig::default().error_handler(|_, _| {
+            ApiError::BadRequest("the query after the path cannot be read".to_owned()).into()
+        }))
         .configure(webhooks::configure)
         .configure(speech::configure)
         .service(scope("").wrap(security_headers()).configure(looked_at));
