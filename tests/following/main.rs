@@ -1,0 +1,10 @@
+//! Those who follow the journal, seen from outside: restarts, live streams, the mirror, the pages.
+
+#[path = "../fakes/mod.rs"]
+mod fakes;
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod callers;
+mod crash;
+mod mirroring;
