@@ -7,4 +7,8 @@ mod harness;
 
 mod callers;
 mod crash;
+mod limits;
+mod line;
 mod mirroring;
+mod resume;
+mod streams;
