@@ -12,3 +12,4 @@ mod line;
 mod mirroring;
 mod resume;
 mod streams;
+mod subscribers;
