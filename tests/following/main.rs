@@ -5,11 +5,14 @@ mod fakes;
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod browser;
 mod callers;
 mod crash;
 mod limits;
 mod line;
+mod mirror;
 mod mirroring;
+mod outage;
 mod resume;
 mod streams;
 mod subscribers;
