@@ -40,6 +40,14 @@ const INACTIVITY_INTERVAL: Duration = Duration::from_secs(15);
 /// A local model may have to be loaded from disk.
 const WARM_UP: Duration = Duration::from_secs(60);
 
+/// Runs `work` on this thread with what the server needs around it.
+///
+/// Inside actix' own system every server thread has a runtime of its own. In a plain tokio runtime
+/// they would all share that one, and each request would cross threads twice.
+pub fn block_on<F: Future>(work: F) -> F::Output {
+    actix_web::rt::System::new().block_on(work)
+}
+
 /// A server that is up.
 pub struct Running {
     /// Where it listens; the port is real also if port 0 was asked for.
@@ -176,7 +184,10 @@ impl Running {
     }
 }
 
-fn serve(listener: TcpListener, context: &Data<Context>) -> std::io::Result<actix_web::dev::Server> {
+fn serve(
+    listener: TcpListener,
+    context: &Data<Context>,
+) -> std::io::Result<actix_web::dev::Server> {
     let (shared, workers) = (Data::clone(context), context.config.workers);
     let server = HttpServer::new(move || {
         App::new()
@@ -252,7 +263,9 @@ fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> a
     let target = match (&config.firebase_emulator, url) {
         (Some(host), url) => {
             if config.google_credentials.is_some() || config.firebase_credentials.is_some() {
-                warn!("FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to.");
+                warn!(
+                    "FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to."
+                );
             }
             Target::emulator(host, url).context("FIREBASE_DATABASE_EMULATOR_HOST")?
         }

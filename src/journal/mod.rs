@@ -27,10 +27,11 @@ use std::cmp;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
 
 pub use self::commit::{Committed, Draft, Need, Pending};
@@ -52,8 +53,10 @@ const WAITING: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Journal {
     id: JournalId,
-    /// To the journal thread, which owns the file, the order and the state that decides.
-    commands: Sender<Command>,
+    /// To the journal thread, which owns the file, the order and the state that decides. This kind
+    /// of channel drops what still waits in it when that thread ends, so that nobody waits for
+    /// ever; crossbeam's bounded one keeps it until the last sender is gone.
+    commands: SyncSender<Command>,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as the journal is.
@@ -109,7 +112,7 @@ impl Journal {
             lines: Vec::new(),
             retry: None,
         };
-        let (commands, waiting) = bounded(WAITING);
+        let (commands, waiting) = sync_channel(WAITING);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run(&waiting))

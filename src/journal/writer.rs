@@ -10,9 +10,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{error, info};
 
 use super::commit::{Job, Need, Outcome};
@@ -86,11 +86,14 @@ impl Writer {
     ) -> bool {
         let first = match &self.retry {
             None => commands.recv().unwrap_or(Command::Close),
-            Some(retry) => match commands.recv_deadline(retry.at) {
-                Ok(command) => command,
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => Command::Close,
-            },
+            Some(retry) => {
+                let wait = retry.at.saturating_duration_since(Instant::now());
+                match commands.recv_timeout(wait) {
+                    Ok(command) => command,
+                    Err(RecvTimeoutError::Timeout) => return true,
+                    Err(RecvTimeoutError::Disconnected) => Command::Close,
+                }
+            }
         };
         let now = Timestamp::from(SystemTime::now()).max(self.last_at);
         self.last_at = now;

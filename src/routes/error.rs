@@ -69,7 +69,8 @@ impl ApiError {
             Self::NotFound("call") | Self::Desk(DeskError::NoSuchCall) => {
                 (S::NOT_FOUND, "call-not-found", "No such call")
             }
-            Self::NotFound("conversation") | Self::Subscribe(SubscribeError::NoSuchConversation) => {
+            Self::NotFound("conversation")
+            | Self::Subscribe(SubscribeError::NoSuchConversation) => {
                 (S::NOT_FOUND, "conversation-not-found", "No such conversation")
             }
             Self::Desk(DeskError::NoSuchAlert) => {

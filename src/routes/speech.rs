@@ -4,10 +4,10 @@ use actix_web::web::{Data, Payload, ServiceConfig, post};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
+use super::Context;
 use super::body;
 use super::error::ApiError;
 use super::webhooks::{caller as form_caller, words as form_words};
-use super::Context;
 use crate::conversation::desk::{Answer, Caller, Line, Request, Turn};
 use crate::domain::{
     AnsweredBy, CallId, ConversationId, EndReason, Label, Medium, PhoneNumber, Utterance,

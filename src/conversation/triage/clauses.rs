@@ -247,7 +247,8 @@ impl<'a> Clauses<'a> {
                     || self.is(at + 1, grammar.possessive)
                     || self.tokens.get(at + 1).is_some_and(|it| it.marks & ARTICLE != 0));
             // "what do I do" asks for help; what follows is supposed only if it says so.
-            let asks_for_help = asks && self.is(at + 2, grammar.subject) && self.is(at + 3, grammar.act);
+            let asks_for_help =
+                asks && self.is(at + 2, grammar.subject) && self.is(at + 3, grammar.act);
             if (asks || inverts) && !asks_for_help {
                 self.mark_after(at, Border::Soft, SUPPOSED);
             }
@@ -267,9 +268,8 @@ impl<'a> Clauses<'a> {
     }
 
     fn mark_past(&mut self, span: Span) {
-        let (from, to) = self.surroundings(span, |clauses, at| {
-            clauses.borders[at] == Border::Present
-        });
+        let (from, to) =
+            self.surroundings(span, |clauses, at| clauses.borders[at] == Border::Present);
         let is_ongoing = (from..to).any(|at| self.is(at, self.grammar.now));
         if !is_ongoing {
             self.senses[from..to].iter_mut().for_each(|it| it.flags |= PAST);

@@ -75,9 +75,7 @@ impl Lexicon {
         let id = self.intern(word);
         let bytes = word.as_bytes();
         for skip in 1..bytes.len() {
-            self.typos
-                .entry(without(bytes, skip).into())
-                .or_insert(id);
+            self.typos.entry(without(bytes, skip).into()).or_insert(id);
         }
         self.typos.insert(bytes.into(), id);
     }
@@ -122,11 +120,7 @@ fn without(word: &[u8], skip: usize) -> Vec<u8> {
 
 fn number(folded: &[u8]) -> WordId {
     let is_year = folded.len() == 4 && (folded.starts_with(b"19") || folded.starts_with(b"20"));
-    if is_year && folded.iter().all(u8::is_ascii_digit) {
-        YEAR
-    } else {
-        NUMBER
-    }
+    if is_year && folded.iter().all(u8::is_ascii_digit) { YEAR } else { NUMBER }
 }
 
 /// Spellings of an inflected word: `collapse~` is collapse, collapses, collapsed, collapsing;

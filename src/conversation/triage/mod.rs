@@ -148,8 +148,8 @@ fn counts(role: Role, span: Span, clauses: &Clauses<'_>, calm: &Calm) -> bool {
     };
     let is_about_somebody = matches!(topic, Some(Topic::Unconscious | Topic::Medical))
         && clauses.is_all(span, OF_SOMEBODY);
-    let is_distant = clauses.is_all(span, PAST)
-        || clauses.is_all(span, SUPPOSED) && !is_about_somebody;
+    let is_distant =
+        clauses.is_all(span, PAST) || clauses.is_all(span, SUPPOSED) && !is_about_somebody;
     !clauses.is_denied(span)
         && !clauses.is_all(span, FICTION)
         && (is_firm || !is_distant)

@@ -91,10 +91,7 @@ impl Pattern {
         let search = Search { tokens, sets, base, pattern: self };
         let left = search.left(self.anchor, at)?;
         let right = search.right(self.anchor + 1, at)?;
-        Some(Span {
-            base: u32::try_from(base).ok()?,
-            mask: left | right | 1 << (at - base),
-        })
+        Some(Span { base: u32::try_from(base).ok()?, mask: left | right | 1 << (at - base) })
     }
 }
 

@@ -20,8 +20,8 @@ use crossbeam_channel::Receiver;
 use tokio::sync::watch;
 use tracing::error;
 
-use self::ring::{Entry, Gathered, Ring};
 pub use self::frame::Conversation;
+use self::ring::{Entry, Gathered, Ring};
 pub use self::subscription::Subscription;
 use crate::domain::{Alert, Call, ConversationId, Position, Seq, SyncStatus};
 use crate::journal::Journal;
