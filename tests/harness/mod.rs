@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub use self::events::{Event, EventStream};
-pub use self::http::{Got, Reply, problem_code};
+pub use self::http::{Got, Reply, problem_code, send};
 pub use self::process::{Exit, Process};
 
 /// Longest wait for anything that should be quick. Generous: the machine may be busy.

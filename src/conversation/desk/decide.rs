@@ -252,8 +252,11 @@ fn delivered_before(state: &State, words: &Words) -> Option<Decided> {
         words.caller.call_sid.as_ref().and_then(|it| state.ended_by_sid(it.as_str()))
     })?;
     let user = call.requests.iter().find(|it| it.0 == *token)?.1;
-    let said = call.answer_to(user).map(|it| Said::message(it));
-    let outcome = Outcome::Before { said, user };
+    let outcome = match call.answer_to(user) {
+        // A supervisor held the call then: the line goes on as it did.
+        Some(it) if it.role != Role::Assistant => Outcome::Held(Arc::clone(&it.content)),
+        answer => Outcome::Before { said: answer.map(|it| Said::message(it)), user },
+    };
     Some(Decided { call_id: call.id, urgency: call.urgency, outcome })
 }
 

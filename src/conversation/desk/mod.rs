@@ -150,7 +150,9 @@ impl Desk {
 
     fn words(&self, turn: &Turn) -> Words {
         let started = Instant::now();
-        let assessment = self.triage.assess(turn.utterance.as_str());
+        let mut assessment = self.triage.assess(turn.utterance.as_str());
+        // A key tells how urgent it is, and never what it is about.
+        assessment.topic = assessment.topic.filter(|_| !turn.is_keypad);
         self.stats.stage(Stage::Triage, started.elapsed());
         Words {
             caller: turn.caller.clone(),
