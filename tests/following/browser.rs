@@ -1,4 +1,4 @@
-//! The pages in a real browser against the real server: `tests/browser/dashboard.mjs`.
+//! The pages in a real browser against the real server: the stories in `tests/browser/`.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::harness::TestApp;
+use crate::fakes::rtdb::{Fault, Rtdb};
+use crate::harness::{EventStream, TestApp};
+use crate::mirroring::{assert_equal, mirrored};
 
 /// For the whole story, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -21,11 +23,11 @@ impl Drop for Story {
     }
 }
 
-/// Plays it with these options; `act` does what a line of it asks for.
+/// Plays a story, script and options; `act` does what a line of it asks for.
 ///
 /// # Panics
 /// If something in it does not hold, with all that it said.
-async fn play(app: &mut TestApp, options: &[&str], mut act: impl AsyncFnMut(&mut TestApp, &str)) {
+async fn play(app: &mut TestApp, story: &[&str], mut act: impl AsyncFnMut(&mut TestApp, &str)) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let modules = root.join("target/test-node/node_modules");
     for module in ["playwright-core", "axe-core"] {
@@ -34,9 +36,8 @@ async fn play(app: &mut TestApp, options: &[&str], mut act: impl AsyncFnMut(&mut
     }
     let browser = browser().expect("no Chromium here: run ./test, which says what is needed");
     let mut child = Command::new("node")
-        .arg("tests/browser/dashboard.mjs")
-        .args(options)
-        .current_dir(root)
+        .args(story)
+        .current_dir(root.join("tests/browser"))
         .env("BASE_URL", app.url(""))
         .env("TOKEN", &app.token)
         .env("CHROMIUM", browser)
@@ -85,7 +86,7 @@ fn browser() -> Option<PathBuf> {
 async fn a_call_can_be_made_seen_taken_over_and_ended_in_a_browser() {
     let mut app = TestApp::spawn().await;
 
-    play(&mut app, &[], async |_, _| {}).await;
+    play(&mut app, &["dashboard.mjs"], async |_, _| {}).await;
 
     let calls = app.total().await["active_calls"].clone();
     let calls: Vec<_> = calls.as_object().expect("calls").values().collect();
@@ -98,7 +99,7 @@ async fn the_board_tells_that_the_server_is_gone_and_is_live_again_by_itself() {
     let mut app = TestApp::spawn().await;
     let mut asked = Vec::new();
 
-    play(&mut app, &["--restart"], async |app, line| match line {
+    play(&mut app, &["dashboard.mjs", "--restart"], async |app, line| match line {
         "READY-FOR-STOP" => {
             asked.push("stop");
             app.stop_gracefully();
@@ -112,4 +113,25 @@ async fn the_board_tells_that_the_server_is_gone_and_is_live_again_by_itself() {
     .await;
 
     assert_eq!(asked, ["stop", "start"]);
+}
+
+#[tokio::test]
+async fn two_supervisors_share_the_board_and_every_change_names_its_person() {
+    let rtdb = Rtdb::start();
+    rtdb.set_fault(Fault::Poison("messages/msg_000003".to_owned()));
+    let mut app = mirrored(&rtdb).spawn().await;
+    let start = app.board().await.until("initial").await.id;
+
+    play(&mut app, &["supervisors.mjs"], async |_, line| {
+        if line == "READY-FOR-MENDING" {
+            rtdb.clear_faults();
+        }
+    })
+    .await;
+
+    assert_equal(&app, &rtdb).await;
+    let mut board = EventStream::open(&app, "/api/stream", start.as_deref()).await;
+    for (name, by) in [("alert_acknowledged", "Kim"), ("call_updated", "Lee"), ("ended", "Lee")] {
+        board.until_so(name, |it| it["by"] == by).await;
+    }
 }
