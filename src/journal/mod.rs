@@ -24,6 +24,7 @@ mod view;
 mod wake;
 mod writer;
 
+use std::cmp;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -189,12 +190,14 @@ impl Journal {
     }
 
     /// Up to `limit` records after `seq` if memory still holds them all; never touches the disk.
+    /// A `seq` beyond the head is not ours: nothing is held after it.
     pub fn recent_after(&self, seq: Seq, limit: usize) -> Option<Vec<Arc<Record>>> {
         let view = self.shared.view();
-        if seq == view.head {
-            return Some(Vec::new());
+        match seq.cmp(&view.head) {
+            cmp::Ordering::Less => view.ring.after(seq, limit),
+            cmp::Ordering::Equal => Some(Vec::new()),
+            cmp::Ordering::Greater => None,
         }
-        view.ring.after(seq, limit)
     }
 
     /// The durable state with the last sequence in it.
@@ -206,7 +209,7 @@ impl Journal {
     /// Whether the records after `seq` are still held, in memory or on disk.
     pub fn holds_after(&self, seq: Seq) -> bool {
         let first = self.shared.lock_segments().first().map_or(1, |it| it.first_seq);
-        seq + 1 >= first && seq <= self.head()
+        seq <= self.head() && seq + 1 >= first
     }
 
     /// Rings when there is something new; disconnected when the journal is closed. Rings are

@@ -140,7 +140,7 @@ impl Live {
                 let entries: Vec<Entry> = records
                     .iter()
                     .map(|it| Entry {
-                        conversation: it.event.call_id().map(|id| id.conversation()),
+                        conversation: ring::conversation_of(&it.event),
                         frame: frame::of_record(it, self.journal.position(it.seq)),
                     })
                     .collect();
@@ -276,7 +276,7 @@ impl Live {
         let mut last = from - 1;
         for record in records.iter().take_while(|it| it.seq <= head) {
             last = record.seq;
-            let conversation = record.event.call_id().map(|id| id.conversation());
+            let conversation = ring::conversation_of(&record.event);
             if (Entry { conversation, frame: None }).concerns(topic)
                 && let Some(frame) = frame::of_record(record, self.journal.position(record.seq))
             {
