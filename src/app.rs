@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use base64::Engine;
@@ -39,6 +39,14 @@ const BOARD_INTERVAL: Duration = Duration::from_millis(500);
 const INACTIVITY_INTERVAL: Duration = Duration::from_secs(15);
 /// A local model may have to be loaded from disk.
 const WARM_UP: Duration = Duration::from_secs(60);
+
+/// Runs `work` on this thread with what the server needs around it.
+///
+/// Inside actix' own system every server thread has a runtime of its own. In a plain tokio runtime
+/// they would all share that one, and each request would cross threads twice.
+pub fn block_on<F: Future>(work: F) -> F::Output {
+    actix_web::rt::System::new().block_on(work)
+}
 
 /// A server that is up.
 pub struct Running {
@@ -176,13 +184,14 @@ impl Running {
     }
 }
 
-fn serve(listener: TcpListener, context: &Data<Context>) -> std::io::Result<actix_web::dev::Server> {
+fn serve(
+    listener: TcpListener,
+    context: &Data<Context>,
+) -> std::io::Result<actix_web::dev::Server> {
     let (shared, workers) = (Data::clone(context), context.config.workers);
     let server = HttpServer::new(move || {
-        App::new()
-            .wrap(routes::security_headers())
-            .configure(|service| routes::configure(service, &shared))
-            .default_service(web::to(routes::not_found))
+        journal::wake_together();
+        App::new().configure(|service| routes::configure(service, &shared))
     })
     .workers(workers)
     .disable_signals()
@@ -257,7 +266,9 @@ fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> a
     let target = match (&config.firebase_emulator, url) {
         (Some(host), url) => {
             if config.google_credentials.is_some() || config.firebase_credentials.is_some() {
-                warn!("FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to.");
+                warn!(
+                    "FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to."
+                );
             }
             Target::emulator(host, url).context("FIREBASE_DATABASE_EMULATOR_HOST")?
         }

@@ -111,8 +111,9 @@ impl Config {
     /// [`ConfigError`], with the setting's name and what would be right.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |name| lookup(name).map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
-        let bind: SocketAddr = parse(get("AURORA_BIND"), "AURORA_BIND", "an address such as 127.0.0.1:5000")?
-            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5000)));
+        let bind: SocketAddr =
+            parse(get("AURORA_BIND"), "AURORA_BIND", "an address such as 127.0.0.1:5000")?
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5000)));
         let is_local = bind.ip().is_loopback();
         Ok(Self {
             bind,
@@ -139,12 +140,23 @@ impl Config {
             firebase_credentials: get("FIREBASE_CREDENTIALS").map(Secret::new),
             google_credentials: get("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
             redis: redis(get("REDIS_URL"))?,
-            max_open_calls: number(get("AURORA_MAX_OPEN_CALLS"), "AURORA_MAX_OPEN_CALLS", 1, 1_000_000)?
-                .unwrap_or(20_000) as usize,
-            max_turns: number(get("AURORA_MAX_TURNS"), "AURORA_MAX_TURNS", 1, 100_000)?.unwrap_or(200),
+            max_open_calls: number(
+                get("AURORA_MAX_OPEN_CALLS"),
+                "AURORA_MAX_OPEN_CALLS",
+                1,
+                1_000_000,
+            )?
+            .unwrap_or(20_000) as usize,
+            max_turns: number(get("AURORA_MAX_TURNS"), "AURORA_MAX_TURNS", 1, 100_000)?
+                .unwrap_or(200),
             inactivity: Duration::from_secs(60)
-                * number(get("AURORA_INACTIVITY_MINUTES"), "AURORA_INACTIVITY_MINUTES", 1, 100_000)?
-                    .unwrap_or(30),
+                * number(
+                    get("AURORA_INACTIVITY_MINUTES"),
+                    "AURORA_INACTIVITY_MINUTES",
+                    1,
+                    100_000,
+                )?
+                .unwrap_or(30),
             max_streams: number(get("AURORA_MAX_STREAMS"), "AURORA_MAX_STREAMS", 1, 100_000)?
                 .unwrap_or(4_000) as usize,
             rate_limit: number(get("AURORA_RATE_LIMIT"), "AURORA_RATE_LIMIT", 0, 1_000_000)?
@@ -180,9 +192,7 @@ fn parse<T: FromStr>(
     name: &'static str,
     expected: &str,
 ) -> Result<Option<T>, ConfigError> {
-    value
-        .map(|it| it.parse().map_err(|_| wrong(name, format!("must be {expected}"))))
-        .transpose()
+    value.map(|it| it.parse().map_err(|_| wrong(name, format!("must be {expected}")))).transpose()
 }
 
 fn number(
@@ -261,13 +271,11 @@ fn admin_token(value: Option<String>) -> Result<Option<Secret>, ConfigError> {
     }
 }
 
-fn model(get: &impl Fn(&'static str) -> Option<String>) -> Result<Option<ModelConfig>, ConfigError> {
-    let deadline = number(
-        get("AURORA_ANSWER_DEADLINE_MS"),
-        "AURORA_ANSWER_DEADLINE_MS",
-        100,
-        12_000,
-    )?;
+fn model(
+    get: &impl Fn(&'static str) -> Option<String>,
+) -> Result<Option<ModelConfig>, ConfigError> {
+    let deadline =
+        number(get("AURORA_ANSWER_DEADLINE_MS"), "AURORA_ANSWER_DEADLINE_MS", 100, 12_000)?;
     let key = get("AURORA_LLM_API_KEY").map(Secret::new);
     let name = get("AURORA_LLM_MODEL");
     let Some(url) = web_address(get("AURORA_LLM_URL"), "AURORA_LLM_URL")? else {

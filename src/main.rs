@@ -2,14 +2,16 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use aurora::app::{self, Running};
 use aurora::config::Config;
-use aurora::telemetry;
+use aurora::{load, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
+use url::Url;
 
 /// A voice-call conversation server: answers at once, loses no word.
 ///
@@ -25,6 +27,37 @@ struct Arguments {
 enum Command {
     /// Run the server (the default).
     Serve,
+    /// Measure a running server: callers that speak, and supervisors that look.
+    Load(Load),
+}
+
+/// Speaks with many callers at once and reports times and throughput.
+///
+/// Each caller opens a call on the server at --url and ends it afterwards; what they say is stored
+/// like any caller's words. Measure on a data folder of its own.
+#[derive(clap::Args)]
+struct Load {
+    /// Where the server is.
+    #[arg(long, default_value = "http://127.0.0.1:5000")]
+    url: Url,
+    /// Supervisors' token; needed for viewers, and beyond loopback.
+    #[arg(long, env = "AURORA_ADMIN_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Callers who speak at the same time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    callers: u16,
+    /// Boards that watch at the same time.
+    #[arg(long, default_value_t = 0)]
+    viewers: u16,
+    /// Turns a second of all callers together [default: as fast as the answers come].
+    #[arg(long)]
+    rate: Option<f64>,
+    /// How long.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=3_600))]
+    seconds: u16,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 fn main() -> ExitCode {
@@ -46,15 +79,36 @@ fn run() -> anyhow::Result<()> {
     }
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(),
+        Command::Load(options) => load(options),
     }
+}
+
+fn load(options: Load) -> anyhow::Result<()> {
+    anyhow::ensure!(options.rate.is_none_or(|it| it > 0.0), "--rate must be above 0");
+    let is_json = options.json;
+    let options = load::Options {
+        token: options.token,
+        callers: usize::from(options.callers),
+        viewers: usize::from(options.viewers),
+        rate: options.rate,
+        duration: Duration::from_secs(u64::from(options.seconds)),
+        ..load::Options::new(options.url)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = tokio::task::LocalSet::new().block_on(&runtime, load::run(options))?;
+    if is_json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    anyhow::ensure!(report.refused == 0, "{} turns were refused", report.refused);
+    Ok(())
 }
 
 fn serve() -> anyhow::Result<()> {
     telemetry::init(std::env::var("RUST_LOG").ok().as_deref())?;
     let config = Config::from_lookup(|name| std::env::var(name).ok())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
+    app::block_on(async {
         let mut running = app::start(config).await?;
         greet(&running)?;
         wait(&mut running).await?;

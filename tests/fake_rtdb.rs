@@ -75,22 +75,10 @@ async fn the_answer_has_the_form_that_was_asked_for() {
     let rtdb = Rtdb::start();
     rtdb.put("a", json!({"b": {"c": 1}, "d": 2}));
 
-    let silent = ask(
-        &rtdb,
-        Method::PATCH,
-        "/a.json?print=silent",
-        Some(&json!({"e": 3})),
-    )
-    .await;
+    let silent = ask(&rtdb, Method::PATCH, "/a.json?print=silent", Some(&json!({"e": 3}))).await;
     let pretty = ask(&rtdb, Method::GET, "/a.json?print=pretty", None).await;
     let shallow = ask(&rtdb, Method::GET, "/a.json?shallow=true", None).await;
-    let mixed = ask(
-        &rtdb,
-        Method::GET,
-        "/a.json?shallow=true&orderBy=%22$key%22",
-        None,
-    )
-    .await;
+    let mixed = ask(&rtdb, Method::GET, "/a.json?shallow=true&orderBy=%22$key%22", None).await;
     let missing = ask(&rtdb, Method::GET, "/none/at/all.json", None).await;
     let posted = ask(&rtdb, Method::POST, "/p.json", Some(&json!(1))).await;
 
@@ -126,11 +114,8 @@ async fn a_method_override_and_an_encoded_path_are_understood() {
 async fn a_request_without_a_good_token_is_refused() {
     let rtdb = Rtdb::start();
     rtdb.accept_token("t1");
-    let get = |token: &'static str| {
-        client()
-            .get(format!("{}/a.json", rtdb.url()))
-            .bearer_auth(token)
-    };
+    let get =
+        |token: &'static str| client().get(format!("{}/a.json", rtdb.url())).bearer_auth(token);
 
     let unknown = get("nobody").send().await.expect("an answer");
     let known = get("t1").send().await.expect("an answer");
@@ -151,41 +136,23 @@ async fn each_fault_can_be_switched_on_and_off() {
     let write = || try_ask(&rtdb, Method::PATCH, "/.json", Some(json!({"x": 1})));
     let status = |answer: reqwest::Result<Response>| answer.map(|it| it.status().as_u16()).ok();
 
-    rtdb.set_fault(Fault::Status {
-        status: 500,
-        times: 1,
-    });
+    rtdb.set_fault(Fault::Status { status: 500, times: 1 });
     assert_eq!(status(write().await), Some(500));
     assert_eq!(status(write().await), Some(200));
 
-    rtdb.set_fault(Fault::TooManyRequests {
-        retry_after_s: 7,
-        times: 1,
-    });
+    rtdb.set_fault(Fault::TooManyRequests { retry_after_s: 7, times: 1 });
     let answer = write().await.expect("an answer");
     assert_eq!(answer.headers()["retry-after"], "7");
     rtdb.clear_faults();
 
     rtdb.set_fault(Fault::Flapping);
-    let seen = [
-        status(write().await),
-        status(write().await),
-        status(write().await),
-    ];
-    assert!(
-        [
-            [Some(503), Some(200), Some(503)],
-            [Some(200), Some(503), Some(200)]
-        ]
-        .contains(&seen)
-    );
+    let seen = [status(write().await), status(write().await), status(write().await)];
+    assert!([[Some(503), Some(200), Some(503)], [Some(200), Some(503), Some(200)]].contains(&seen));
     rtdb.clear_faults();
 
-    for (fault, expected) in [
-        (Fault::Poison("x".into()), 400),
-        (Fault::MaxBody(3), 413),
-        (Fault::MaxPaths(0), 400),
-    ] {
+    for (fault, expected) in
+        [(Fault::Poison("x".into()), 400), (Fault::MaxBody(3), 413), (Fault::MaxPaths(0), 400)]
+    {
         rtdb.set_fault(fault);
         assert_eq!(status(write().await), Some(expected));
         rtdb.clear_faults();
@@ -255,10 +222,8 @@ async fn try_ask(
 ) -> reqwest::Result<Response> {
     let joint = if target.contains('?') { '&' } else { '?' };
     let url = format!("{}{target}{joint}ns=aurora-test", rtdb.url());
-    let request = client()
-        .request(method, url)
-        .bearer_auth("owner")
-        .timeout(Duration::from_secs(1));
+    let request =
+        client().request(method, url).bearer_auth("owner").timeout(Duration::from_secs(1));
     let request = body.iter().fold(request, |it, body| it.json(body));
     request.send().await
 }

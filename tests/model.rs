@@ -91,9 +91,7 @@ async fn an_answer_is_streamed_checked_and_complete() {
     assert_eq!(answer.text, MESSAGE);
     assert_eq!(answer.urgency, Urgency::Urgent);
     assert_eq!(answer.sources, ["Gas card"]);
-    let [request] = &fake.requests()[..] else {
-        panic!("one request")
-    };
+    let [request] = &fake.requests()[..] else { panic!("one request") };
     assert_eq!(request.authorization.as_deref(), Some("Bearer sk-test"));
     assert_eq!(request.body["stream"], true);
     assert_eq!(request.body["response_format"]["type"], "json_schema");
@@ -127,11 +125,7 @@ fn the_fake_chat_server_satisfies_the_official_client() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = std::env::var_os("AURORA_TEST_PYTHON").map(PathBuf::from);
     let python = python.unwrap_or_else(|| root.join("target/test-python/bin/python"));
-    assert!(
-        python.exists(),
-        "{} is missing: run ./test, which creates it",
-        python.display()
-    );
+    assert!(python.exists(), "{} is missing: run ./test, which creates it", python.display());
     let fake = ChatFake::start();
 
     let check = Command::new(python)

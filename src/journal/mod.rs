@@ -21,15 +21,18 @@ mod settings;
 mod shared;
 mod stats;
 mod view;
+mod wake;
 mod writer;
 
+use std::cmp;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
 
 pub use self::commit::{Committed, Draft, Need, Pending};
@@ -37,6 +40,7 @@ pub use self::error::JournalError;
 pub use self::reader::Reader;
 pub use self::settings::{Opened, Settings};
 pub use self::stats::Stats;
+pub use self::wake::wake_together;
 
 use self::commit::Change;
 use self::segment::OpenSegment;
@@ -51,8 +55,10 @@ const WAITING: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Journal {
     id: JournalId,
-    /// To the journal thread, which owns the file, the order and the state that decides.
-    commands: Sender<Command>,
+    /// To the journal thread, which owns the file, the order and the state that decides. This kind
+    /// of channel drops what still waits in it when that thread ends, so that nobody waits for
+    /// ever; crossbeam's bounded one keeps it until the last sender is gone.
+    commands: SyncSender<Command>,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as the journal is.
@@ -107,8 +113,9 @@ impl Journal {
             unwritten: Vec::new(),
             lines: Vec::new(),
             retry: None,
+            has_news: false,
         };
-        let (commands, waiting) = bounded(WAITING);
+        let (commands, waiting) = sync_channel(WAITING);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run(&waiting))
@@ -183,12 +190,14 @@ impl Journal {
     }
 
     /// Up to `limit` records after `seq` if memory still holds them all; never touches the disk.
+    /// A `seq` beyond the head is not ours: nothing is held after it.
     pub fn recent_after(&self, seq: Seq, limit: usize) -> Option<Vec<Arc<Record>>> {
         let view = self.shared.view();
-        if seq == view.head {
-            return Some(Vec::new());
+        match seq.cmp(&view.head) {
+            cmp::Ordering::Less => view.ring.after(seq, limit),
+            cmp::Ordering::Equal => Some(Vec::new()),
+            cmp::Ordering::Greater => None,
         }
-        view.ring.after(seq, limit)
     }
 
     /// The durable state with the last sequence in it.
@@ -200,7 +209,7 @@ impl Journal {
     /// Whether the records after `seq` are still held, in memory or on disk.
     pub fn holds_after(&self, seq: Seq) -> bool {
         let first = self.shared.lock_segments().first().map_or(1, |it| it.first_seq);
-        seq + 1 >= first && seq <= self.head()
+        seq <= self.head() && seq + 1 >= first
     }
 
     /// Rings when there is something new; disconnected when the journal is closed. Rings are

@@ -121,10 +121,8 @@ async fn end(
     context.desk.end(id, action.person_if_named()?).await?;
     let ended = context.journal.view(|state| state.call(id).cloned());
     Ok(match ended {
-        Some(call) => HttpResponse::Ok().json(WithId {
-            call_id: id,
-            rest: PublishedCall::new(&call, context.sync_of(&call)),
-        }),
+        Some(call) => HttpResponse::Ok()
+            .json(WithId { call_id: id, rest: PublishedCall::new(&call, context.sync_of(&call)) }),
         None => done(),
     })
 }

@@ -29,7 +29,8 @@ pub fn configure(service: &mut ServiceConfig) {
 
 /// One object for a person or a script: everything at a glance.
 async fn status(context: Data<Context>) -> HttpResponse {
-    let (journal, mirror, live) = (journal_health(&context), mirror_health(&context), &context.live);
+    let (journal, mirror, live) =
+        (journal_health(&context), mirror_health(&context), &context.live);
     let redis = redis_health(context.config.redis.as_ref()).await;
     let is_well = journal["healthy"] == true && redis.0;
     let is_degraded = mirror["healthy"] != true || !live.is_following();

@@ -13,9 +13,8 @@ pub fn public_url(request: &HttpRequest, context: &Context) -> String {
         return format!("{}{path}", base.as_str().trim_end_matches('/'));
     }
     let header = |name: &str| request.headers().get(name).and_then(|it| it.to_str().ok());
-    let is_proxy = request
-        .peer_addr()
-        .is_some_and(|it| context.config.trusted_proxies.contains(&it.ip()));
+    let is_proxy =
+        request.peer_addr().is_some_and(|it| context.config.trusted_proxies.contains(&it.ip()));
     // A chain of proxies appends: the first entry is what the client used.
     let forwarded = |name| {
         let value = header(name).filter(|_| is_proxy)?;

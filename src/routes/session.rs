@@ -29,10 +29,9 @@ async fn link(request: HttpRequest, query: Query<Link>, context: Data<Context>) 
         return pages::file(&request, "login.html");
     };
     match context.auth.log_in(&request, token) {
-        Ok(cookie) => HttpResponse::SeeOther()
-            .insert_header((header::LOCATION, "/"))
-            .cookie(cookie)
-            .finish(),
+        Ok(cookie) => {
+            HttpResponse::SeeOther().insert_header((header::LOCATION, "/")).cookie(cookie).finish()
+        }
         Err(_) => to_login_page(),
     }
 }
@@ -71,10 +70,7 @@ async fn log_out(request: HttpRequest, context: Data<Context>) -> HttpResponse {
     if body::is_type(request.headers(), "application/json") {
         return HttpResponse::NoContent().cookie(cookie).finish();
     }
-    HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, "/login"))
-        .cookie(cookie)
-        .finish()
+    HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).cookie(cookie).finish()
 }
 
 fn to_login_page() -> HttpResponse {

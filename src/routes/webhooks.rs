@@ -14,7 +14,7 @@ use tracing::warn;
 use super::body;
 use super::error::ApiError;
 use super::origin::public_url;
-use super::Context;
+use super::{Context, PLAIN_HEADERS};
 use crate::conversation::desk::{
     Answer, Caller, FALLBACK, GOODBYE, Line, Next, Request, Turn, keypad,
 };
@@ -142,7 +142,9 @@ fn verified<'b>(
         Ok(pairs)
     } else {
         context.metrics.bad_signatures.inc();
-        Err(ApiError::Forbidden("the signature does not match: check the token and AURORA_PUBLIC_URL"))
+        Err(ApiError::Forbidden(
+            "the signature does not match: check the token and AURORA_PUBLIC_URL",
+        ))
     }
 }
 
@@ -151,7 +153,9 @@ pub(super) fn caller(webhook: &Webhook<'_>) -> Result<Caller, ApiError> {
         Some(from) => PhoneNumber::parse(from)?,
         // A provider that withholds the number still names the call.
         None if webhook.call_sid.is_some() => PhoneNumber::parse("unknown")?,
-        None => return Err(ApiError::Invalid("`CallSid` or `From` must name the caller".to_owned())),
+        None => {
+            return Err(ApiError::Invalid("`CallSid` or `From` must name the caller".to_owned()));
+        }
     };
     Ok(Caller {
         number,
@@ -189,5 +193,9 @@ fn spoken(twiml: &Twiml, answer: &Answer) -> HttpResponse {
 }
 
 fn xml(twiml: String) -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::xml()).body(twiml)
+    let mut response = HttpResponse::Ok();
+    for header in PLAIN_HEADERS {
+        response.insert_header(header);
+    }
+    response.content_type(ContentType::xml()).body(twiml)
 }

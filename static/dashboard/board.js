@@ -149,12 +149,17 @@ export class Board {
     });
   }
 
-  /** Events come in order, so at "synced" everything that was told before has arrived there. */
+  /**
+   * Events come in order, so at "synced" everything that was told before has arrived there, except
+   * what was refused: its path names the call or the conversation.
+   */
   #mirror(sync) {
     this.sync = { ...this.sync, ...sync };
-    if (this.sync.state !== "synced") return;
+    const refused = new Set((this.sync.failed ?? []).map((it) => String(it.path).split("/")[1]));
     for (const call of this.calls.values()) {
-      if (call.sync_status === "pending_sync") call.sync_status = "synced";
+      if (refused.has(call.call_id) || refused.has(call.conversation_id)) call.sync_status = "failed";
+      else if (call.sync_status === "failed") call.sync_status = "pending_sync";
+      if (this.sync.state === "synced" && call.sync_status === "pending_sync") call.sync_status = "synced";
     }
   }
 

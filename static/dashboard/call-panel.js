@@ -40,7 +40,7 @@ export class CallPanel extends HTMLElement {
     const on = (selector, act) => this.querySelector(selector).addEventListener("click", act);
     on(".back", () => this.dispatchEvent(new CustomEvent("choose", { detail: null, bubbles: true })));
     on(".takeover", (event) => this.#asSupervisor(event, "takeover", "You hold the call."));
-    on(".handback", (event) => this.#act(event.target, "handback", undefined, "Aurora answers again."));
+    on(".handback", (event) => this.#asSupervisor(event, "handback", "Aurora answers again."));
     on(".end", (event) => this.#end(event));
     for (const button of this.querySelectorAll("[data-level]")) {
       button.addEventListener("click", () => this.#setUrgency(button));
@@ -85,8 +85,7 @@ export class CallPanel extends HTMLElement {
     setText(this.heading, call.mobile_no || "Number withheld");
     setUrgency(this.badge, call.urgency);
     setAttr(this.box, "data-status", call.status);
-    this.querySelector(".takeover").hidden = mine || ended;
-    setText(this.querySelector(".takeover"), held ? `Take over from ${call.admin_id ?? "the supervisor"}` : "Take over");
+    this.querySelector(".takeover").hidden = held || ended;
     this.querySelector(".handback").hidden = !held;
     this.querySelector(".end").hidden = ended;
     this.querySelector(".levels").hidden = ended;
@@ -96,7 +95,7 @@ export class CallPanel extends HTMLElement {
     this.form.hidden = ended;
     this.form.querySelector("button").disabled = !mine;
     setText(this.hint, mine ? "The caller hears this. Enter sends, Shift+Enter makes a new line."
-      : held ? `${call.admin_id ?? "Another supervisor"} speaks with the caller.`
+      : held ? `${call.admin_id ?? "Another supervisor"} speaks with the caller. Handed back, the call can be taken over.`
       : "Take over first; until then Aurora answers.");
     // The button that was pressed has gone: the keyboard goes on where the next step is.
     if (focused?.closest("[hidden]")) (mine ? this.words : this.heading).focus();
@@ -201,7 +200,7 @@ export class CallPanel extends HTMLElement {
       text: "The caller is disconnected. They can call again.",
       yes: "End call",
     });
-    if (yes) this.#act(event.target, "end", undefined, "Call ended.");
+    if (yes) this.#asSupervisor(event, "end", "Call ended.");
   }
 
   async #asSupervisor(event, verb, told, body = {}) {

@@ -34,7 +34,10 @@ function needed(name) {
   process.exit(2);
 }
 
-/** Opens the browser. @returns {Promise<{context: object, close: () => Promise<void>}>} */
+/**
+ * Opens the browser. `another` gives a context of its own: another person with their own session.
+ * @returns {Promise<{context: object, another: () => Promise<object>, close: () => Promise<void>}>}
+ */
 export async function openBrowser() {
   const { chromium } = require("playwright-core");
   const executablePath = process.env.CHROMIUM ?? BROWSERS.find(existsSync);
@@ -44,10 +47,13 @@ export async function openBrowser() {
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
       "--disable-background-networking", "--disable-component-update"],
   });
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-  context.setDefaultTimeout(10_000);
-  context.on("page", watch);
-  return { context, close: () => browser.close() };
+  const another = async () => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+    context.setDefaultTimeout(10_000);
+    context.on("page", watch);
+    return context;
+  };
+  return { context: await another(), another, close: () => browser.close() };
 }
 
 function watch(page) {

@@ -121,10 +121,7 @@ struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self {
-            next: VecDeque::new(),
-            otherwise: Case::Normal,
-        }
+        Self { next: VecDeque::new(), otherwise: Case::Normal }
     }
 }
 
@@ -149,15 +146,8 @@ impl ChatFake {
                 server.await.unwrap();
             });
         };
-        thread::Builder::new()
-            .name("fake-chat".to_owned())
-            .spawn(serve)
-            .unwrap();
-        Self {
-            address,
-            shared,
-            handle: handle.recv_timeout(Duration::from_secs(30)).unwrap(),
-        }
+        thread::Builder::new().name("fake-chat".to_owned()).spawn(serve).unwrap();
+        Self { address, shared, handle: handle.recv_timeout(Duration::from_secs(30)).unwrap() }
     }
 
     /// Base address, with `/v1`.
@@ -201,10 +191,7 @@ async fn completions(http: HttpRequest, body: Bytes, shared: Data<Shared>) -> Ht
     let Ok(body) = serde_json::from_slice::<Value>(&body) else {
         return replies::refused(400, "the body is no JSON", None);
     };
-    let header = http
-        .headers()
-        .get("authorization")
-        .and_then(|it| it.to_str().ok());
+    let header = http.headers().get("authorization").and_then(|it| it.to_str().ok());
     shared.received.lock().unwrap().push(Received {
         authorization: header.map(str::to_owned),
         body: body.clone(),
@@ -223,10 +210,7 @@ async fn completions(http: HttpRequest, body: Bytes, shared: Data<Shared>) -> Ht
 
 /// What the real server would not take.
 fn mistake(body: &Value) -> Option<(&'static str, &'static str)> {
-    let messages = body["messages"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_empty = |it: &Value| it["content"].as_str().is_none_or(str::is_empty);
     let has_json = |it: &Value| it["content"].as_str().is_some_and(|it| it.contains("JSON"));
     if !body["model"].is_string() {
@@ -238,10 +222,7 @@ fn mistake(body: &Value) -> Option<(&'static str, &'static str)> {
     } else if body["response_format"]["type"] == "json_object" && !messages.iter().any(has_json) {
         Some(("messages must contain the word JSON", "messages"))
     } else if !body["max_tokens"].is_null() && !body["max_completion_tokens"].is_null() {
-        Some((
-            "max_tokens and max_completion_tokens are exclusive",
-            "max_tokens",
-        ))
+        Some(("max_tokens and max_completion_tokens are exclusive", "max_tokens"))
     } else {
         None
     }

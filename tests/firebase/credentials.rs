@@ -60,10 +60,7 @@ fn a_replaced_key_file_is_picked_up_without_a_restart() {
 fn refused_credentials_and_a_wrong_database_are_waited_out() {
     for status in [401, 403, 404, 423] {
         let site = Site::new().started();
-        site.rtdb.set_fault(Fault::Status {
-            status,
-            times: usize::MAX,
-        });
+        site.rtdb.set_fault(Fault::Status { status, times: usize::MAX });
 
         site.record_all((0..10).map(|i| (format!("active_calls/c{i}"), json!(i))));
         site.until("refused", || site.state() == State::Refused);

@@ -27,12 +27,7 @@ fn every_record_arrives_in_order_and_silently() {
     assert_eq!(site.rtdb.value("active_calls/c17"), json!({"i": 17}));
     let requests = site.rtdb.requests();
     let silent = "/.json?print=silent&ns=aurora-test";
-    assert!(
-        requests
-            .seen
-            .iter()
-            .all(|it| it.method == "PATCH" && it.target == silent)
-    );
+    assert!(requests.seen.iter().all(|it| it.method == "PATCH" && it.target == silent));
     assert_eq!(site.rtdb.connections(), 1, "kept alive");
 }
 
@@ -44,10 +39,7 @@ fn the_position_travels_with_the_data() {
     site.until_synced();
 
     let position = site.rtdb.value("aurora/mirror/node-1");
-    assert_eq!(
-        (&position["journal_id"], &position["seq"]),
-        (&json!("j1"), &json!(1))
-    );
+    assert_eq!((&position["journal_id"], &position["seq"]), (&json!("j1"), &json!(1)));
     assert!(position["updated_at"].is_u64());
     assert_eq!(site.rtdb.history().len(), 1);
 }
@@ -55,10 +47,7 @@ fn the_position_travels_with_the_data() {
 #[test]
 fn what_waits_becomes_one_request() {
     let mut site = Site::new();
-    site.record(
-        "active_calls/c1",
-        json!({"status": "ACTIVE", "admin_id": "a"}),
-    );
+    site.record("active_calls/c1", json!({"status": "ACTIVE", "admin_id": "a"}));
     for i in 0..1000 {
         site.record("active_calls/c1/status", format!("S{i}"));
         site.record(&format!("active_calls/c{}/last", i % 7), i);
@@ -85,24 +74,14 @@ fn a_large_backlog_goes_out_in_bounded_portions() {
     assert_eq!(portions.iter().map(Vec::len).sum::<usize>(), 1740);
     assert!(portions.iter().all(|it| it.len() <= 500));
     let limit = site.settings.limits.max_bytes + 200_000;
-    assert!(
-        site.rtdb
-            .requests()
-            .seen
-            .iter()
-            .all(|it| it.size_bytes < limit)
-    );
+    assert!(site.rtdb.requests().seen.iter().all(|it| it.size_bytes < limit));
 }
 
 #[test]
 fn a_source_that_gives_too_much_is_split() {
     let mut site = Site::new();
     site.settings.limits.max_paths = 10;
-    site.script
-        .dropped
-        .lock()
-        .expect("no holder panics")
-        .clone_from(&1);
+    site.script.dropped.lock().expect("no holder panics").clone_from(&1);
     site.record("wide", 1);
     site.record_all((0..35).map(|i| (format!("wide/w{i}"), json!(i))));
 

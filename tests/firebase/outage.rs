@@ -13,22 +13,10 @@ fn every_outage_is_waited_out_and_nothing_is_skipped() {
     let outages = [
         Fault::Down,
         Fault::AcceptAndClose,
-        Fault::Status {
-            status: 500,
-            times: 1000,
-        },
-        Fault::Status {
-            status: 503,
-            times: 1000,
-        },
-        Fault::Status {
-            status: 408,
-            times: 1000,
-        },
-        Fault::TooManyRequests {
-            retry_after_s: 0,
-            times: 1000,
-        },
+        Fault::Status { status: 500, times: 1000 },
+        Fault::Status { status: 503, times: 1000 },
+        Fault::Status { status: 408, times: 1000 },
+        Fault::TooManyRequests { retry_after_s: 0, times: 1000 },
     ];
     let site = Site::new().started();
     site.record("active_calls/before", 1);
@@ -39,9 +27,7 @@ fn every_outage_is_waited_out_and_nothing_is_skipped() {
         for j in 0..50 {
             site.record(&format!("active_calls/c{i}_{j}"), j);
         }
-        site.until(&format!("unreachable by {outage:?}"), || {
-            site.state() == State::Unreachable
-        });
+        site.until(&format!("unreachable by {outage:?}"), || site.state() == State::Unreachable);
         let report = site.status.report(site.head(), jiff::Timestamp::now());
         assert!(report.pending > 0);
 
@@ -49,10 +35,7 @@ fn every_outage_is_waited_out_and_nothing_is_skipped() {
         site.until_synced();
 
         let calls = site.rtdb.value("active_calls");
-        assert_eq!(
-            calls.as_object().map(serde_json::Map::len),
-            Some(1 + 50 * (i + 1))
-        );
+        assert_eq!(calls.as_object().map(serde_json::Map::len), Some(1 + 50 * (i + 1)));
         assert!(site.failed().is_empty());
     }
 }
@@ -78,17 +61,11 @@ fn a_write_whose_answer_was_lost_is_sent_again_without_harm() {
     site.rtdb.set_fault(Fault::Lying { times: 3 });
 
     site.record("active_calls/c1", json!({"status": "ACTIVE"}));
-    site.record(
-        "active_conversations/v1/messages/m1",
-        json!({"content": "hello"}),
-    );
+    site.record("active_conversations/v1/messages/m1", json!({"content": "hello"}));
     site.until_synced();
 
     assert!(site.rtdb.history().len() >= 4, "sent again");
-    assert_eq!(
-        site.rtdb.value("active_calls"),
-        json!({"c1": {"status": "ACTIVE"}})
-    );
+    assert_eq!(site.rtdb.value("active_calls"), json!({"c1": {"status": "ACTIVE"}}));
     let messages = site.rtdb.value("active_conversations/v1/messages");
     assert_eq!(messages, json!({"m1": {"content": "hello"}}));
 }
@@ -112,10 +89,7 @@ fn a_flapping_database_still_gets_everything_in_order() {
 #[test]
 fn a_server_that_asks_for_a_pause_gets_it() {
     let site = Site::new().started();
-    site.rtdb.set_fault(Fault::TooManyRequests {
-        retry_after_s: 1,
-        times: 1,
-    });
+    site.rtdb.set_fault(Fault::TooManyRequests { retry_after_s: 1, times: 1 });
     let start = Instant::now();
 
     site.record("active_calls/c1", 1);
@@ -159,10 +133,7 @@ fn a_connection_that_died_while_idle_is_no_outage() {
 #[test]
 fn a_journal_that_fails_or_panics_once_does_not_end_the_mirror() {
     let site = Site::new().started();
-    for (i, trouble) in [ScriptTrouble::Fails, ScriptTrouble::Panics]
-        .into_iter()
-        .enumerate()
-    {
+    for (i, trouble) in [ScriptTrouble::Fails, ScriptTrouble::Panics].into_iter().enumerate() {
         let next = &site.script.trouble;
         *next.lock().expect("no holder panics") = Some(trouble);
 

@@ -19,15 +19,8 @@ fn one_poisoned_value_among_thousands_is_set_aside_and_the_rest_arrives() {
 
     let failed = site.failed();
     assert_eq!(failed.len(), 1);
-    assert_eq!(
-        (failed[0].seq, failed[0].path.as_str()),
-        (1235, "active_calls/c1234")
-    );
-    assert!(
-        failed[0].reason.starts_with("400: Invalid data"),
-        "{}",
-        failed[0].reason
-    );
+    assert_eq!((failed[0].seq, failed[0].path.as_str()), (1235, "active_calls/c1234"));
+    assert!(failed[0].reason.starts_with("400: Invalid data"), "{}", failed[0].reason);
     let calls = site.rtdb.value("active_calls");
     assert_eq!(calls.as_object().map(serde_json::Map::len), Some(2999));
     assert!(site.status.is_failed("active_calls/c1234"));
@@ -80,10 +73,7 @@ fn keys_and_depths_that_the_database_refuses_harm_only_themselves() {
 #[test]
 fn a_database_that_refuses_everything_is_not_taken_for_bad_data() {
     let site = Site::new().started();
-    site.rtdb.set_fault(Fault::Status {
-        status: 400,
-        times: usize::MAX,
-    });
+    site.rtdb.set_fault(Fault::Status { status: 400, times: usize::MAX });
 
     site.record_all((0..100).map(|i| (format!("active_calls/c{i}"), json!(i))));
     site.until("refused", || site.state() == State::Refused);

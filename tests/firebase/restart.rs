@@ -131,11 +131,7 @@ fn a_position_that_is_no_longer_held_sends_the_whole_state() {
         let mut paths = it.changes.iter().map(|(path, _)| path);
         paths.any(|it| it.starts_with("aurora/mirror"))
     });
-    assert_eq!(
-        with_position.count(),
-        2,
-        "after the whole state, and with the live record"
-    );
+    assert_eq!(with_position.count(), 2, "after the whole state, and with the live record");
 }
 
 #[test]
@@ -156,14 +152,7 @@ fn stopping_sends_what_waits() {
 
 #[test]
 fn stopping_is_prompt_whatever_the_database_does() {
-    for fault in [
-        Fault::Hang,
-        Fault::Down,
-        Fault::Status {
-            status: 401,
-            times: 1000,
-        },
-    ] {
+    for fault in [Fault::Hang, Fault::Down, Fault::Status { status: 401, times: 1000 }] {
         let mut site = Site::new();
         site.settings.client.total_timeout = Duration::from_secs(30);
         site.settings.backoff.base = Duration::from_secs(30);

@@ -71,10 +71,8 @@ impl Site {
         client.total_timeout = Duration::from_secs(2);
         let (node, journal) = ("node-1".to_owned(), "j1".to_owned());
         let mut settings = MirrorSettings::new(client, cursor_file, node, journal);
-        settings.backoff = BackoffLimits {
-            base: Duration::from_millis(5),
-            cap: Duration::from_millis(40),
-        };
+        settings.backoff =
+            BackoffLimits { base: Duration::from_millis(5), cap: Duration::from_millis(40) };
         let (bell, heard) = bounded(1);
         Self {
             rtdb,
@@ -190,10 +188,7 @@ impl Script {
                 writes
             });
             let chunks = Box::new(chunks);
-            return Ok(Next::Reset(Reset {
-                chunks,
-                at_seq: head,
-            }));
+            return Ok(Next::Reset(Reset { chunks, at_seq: head }));
         }
         let mut writes = Writes::new();
         let mut last_seq = after.unwrap_or(0);
@@ -207,11 +202,7 @@ impl Script {
         if last_seq == after.unwrap_or(0) {
             return Ok(Next::Nothing);
         }
-        Ok(Next::Batch(Batch {
-            writes,
-            last_seq,
-            first_at: None,
-        }))
+        Ok(Next::Batch(Batch { writes, last_seq, first_at: None }))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use aurora::domain::{Event, State};
 use aurora::journal::{Draft, JournalError, Need, Settings};
@@ -13,6 +14,9 @@ use crate::support::{
     call, files, folder, open, records, said, say, say_words, seqs, settings, started, try_open,
     words,
 };
+
+/// Far longer than anything takes; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn commits_of_64_threads_get_one_order_without_gaps() {
@@ -186,6 +190,40 @@ fn a_closed_journal_refuses_and_reopens_as_it_was() {
     let journal = open_again(dir.path(), journal);
     assert_eq!((journal.id(), journal.snapshot(), records(&journal)), (id, state, all));
     assert_eq!(files(dir.path()), before);
+}
+
+#[test]
+fn whoever_commits_while_it_closes_is_told_how_it_went() {
+    for _ in 0..5 {
+        let dir = folder();
+        let journal = open(dir.path());
+        let closing = {
+            let journal = journal.clone();
+            thread::spawn(move || journal.close())
+        };
+
+        // Some come before the close, some wait behind it, some come too late.
+        let mut pending = Vec::new();
+        while !closing.is_finished() || pending.is_empty() {
+            pending.push(say(&journal, Need::Answer, 1, "now"));
+        }
+
+        let n_pending = pending.len();
+        let (told, tell) = mpsc::channel();
+        thread::spawn(move || {
+            pending.into_iter().for_each(|it| told.send(it.wait()).unwrap());
+        });
+        let answers: Vec<_> =
+            (0..n_pending).map(|_| tell.recv_timeout(PATIENCE).expect("an answer")).collect();
+        closing.join().unwrap();
+        let n_made = answers.iter().filter(|it| it.is_ok()).count();
+        let n_refused = answers.iter().filter(|it| matches!(it, Err(JournalError::Closed)));
+        let n_busy = answers.iter().filter(|it| matches!(it, Err(JournalError::Busy)));
+        let counts = (n_made, n_refused.count(), n_busy.count());
+        assert_eq!(n_made + counts.1 + counts.2, n_pending, "{counts:?}");
+        drop(journal);
+        assert_eq!(words(&records(&open(dir.path()))).len(), n_made);
+    }
 }
 
 #[test]

@@ -32,6 +32,20 @@ fn a_reader_gets_exactly_the_records_after_any_place() {
 }
 
 #[test]
+fn nothing_is_held_after_a_place_that_is_still_to_come() {
+    let dir = folder();
+    let journal = open(dir.path());
+    say_words(&journal, 0..20);
+    let head = journal.head();
+
+    assert_eq!(journal.recent_after(head, 7), Some(Vec::new()));
+    for beyond in [head + 1, head + 1_000, u64::MAX] {
+        assert_eq!(journal.recent_after(beyond, 7), None);
+        assert!(!journal.holds_after(beyond));
+    }
+}
+
+#[test]
 fn a_batch_is_bounded_in_records_and_bytes() {
     let dir = folder();
     let journal = open(dir.path());

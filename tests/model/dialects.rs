@@ -15,10 +15,7 @@ async fn a_stream_may_end_without_done() {
 #[tokio::test]
 async fn a_stream_without_any_end_is_an_answer_if_its_json_is_complete() {
     assert_answered(answer_to(Case::EndsAfter(ANSWER.to_owned())).await);
-    assert_eq!(
-        kind_of(Case::EndsAfter(BEGINNING.to_owned())).await,
-        "broken"
-    );
+    assert_eq!(kind_of(Case::EndsAfter(BEGINNING.to_owned())).await, "broken");
 }
 
 #[tokio::test]

@@ -4,18 +4,12 @@ use super::*;
 
 #[tokio::test]
 async fn a_cut_connection_is_an_error_even_after_a_sentence() {
-    assert_eq!(
-        kind_of(Case::CutAfter(BEGINNING.to_owned())).await,
-        "broken"
-    );
+    assert_eq!(kind_of(Case::CutAfter(BEGINNING.to_owned())).await, "broken");
 }
 
 #[tokio::test]
 async fn an_error_in_mid_stream_is_an_error_even_after_a_sentence() {
-    assert_eq!(
-        kind_of(Case::ErrorAfter(BEGINNING.to_owned())).await,
-        "broken"
-    );
+    assert_eq!(kind_of(Case::ErrorAfter(BEGINNING.to_owned())).await, "broken");
 }
 
 #[tokio::test]
@@ -27,10 +21,7 @@ async fn a_server_error_is_tried_once_more() {
     fake.otherwise(Case::Status(503, r#"{"error":{"message":"loading"}}"#));
     let err = model(&fake, AMPLE).answer(ask()).await.unwrap_err();
 
-    assert!(
-        matches!(err, ModelError::Status { status: 503, .. }),
-        "{err}"
-    );
+    assert!(matches!(err, ModelError::Status { status: 503, .. }), "{err}");
     assert_eq!(fake.requests().len(), 4);
 }
 
@@ -71,11 +62,7 @@ async fn a_server_that_is_not_there_is_a_connect_error() {
     let settings = ModelSettings::new(Url::parse("http://127.0.0.1:1").unwrap(), MODEL);
     let settings = settings.with_deadline(AMPLE);
 
-    let err = Model::new(settings)
-        .unwrap()
-        .answer(ask())
-        .await
-        .unwrap_err();
+    let err = Model::new(settings).unwrap().answer(ask()).await.unwrap_err();
 
     assert_eq!(err.kind(), "connect");
 }

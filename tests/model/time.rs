@@ -9,16 +9,10 @@ async fn a_slow_first_token_is_waited_for_until_its_limit() {
     let fake = ChatFake::start();
     fake.script(Case::SlowFirst(AMPLE));
     let start = Instant::now();
-    let err = model(&fake, Duration::from_millis(500))
-        .answer(ask())
-        .await
-        .unwrap_err();
+    let err = model(&fake, Duration::from_millis(500)).answer(ask()).await.unwrap_err();
 
     let first_token = Duration::from_millis(300);
-    assert!(
-        matches!(err, ModelError::Timeout(limit) if limit == first_token),
-        "{err}"
-    );
+    assert!(matches!(err, ModelError::Timeout(limit) if limit == first_token), "{err}");
     assert!((first_token..first_token + SLACK).contains(&start.elapsed()));
 }
 
@@ -32,10 +26,7 @@ async fn a_gap_is_waited_for_until_the_deadline() {
     let start = Instant::now();
     let err = model(&fake, deadline).answer(ask()).await.unwrap_err();
 
-    assert!(
-        matches!(err, ModelError::Timeout(limit) if limit == deadline),
-        "{err}"
-    );
+    assert!(matches!(err, ModelError::Timeout(limit) if limit == deadline), "{err}");
     assert!((deadline..deadline + SLACK).contains(&start.elapsed()));
 }
 
@@ -44,10 +35,7 @@ async fn at_the_deadline_the_sentences_that_came_are_the_answer() {
     let fake = ChatFake::start();
     fake.script(Case::HangsAfter(BEGINNING.to_owned()));
 
-    let answer = model(&fake, Duration::from_millis(1500))
-        .answer(ask())
-        .await
-        .unwrap();
+    let answer = model(&fake, Duration::from_millis(1500)).answer(ask()).await.unwrap();
 
     assert_eq!(answer.text, "Leave the hall now.");
     assert_eq!(answer.urgency, Urgency::Critical);
@@ -59,10 +47,7 @@ async fn a_server_that_hangs_for_ever_costs_the_limit_of_the_first_token() {
     fake.script(Case::Hangs);
     let start = Instant::now();
 
-    let err = model(&fake, Duration::from_millis(500))
-        .answer(ask())
-        .await
-        .unwrap_err();
+    let err = model(&fake, Duration::from_millis(500)).answer(ask()).await.unwrap_err();
 
     assert_eq!(err.kind(), "timeout");
     assert!(start.elapsed() < Duration::from_millis(300) + SLACK);

@@ -15,30 +15,20 @@ async fn the_urgency_is_never_below_the_floor() {
 
 #[tokio::test]
 async fn plain_text_instead_of_the_agreed_form_is_no_answer() {
-    assert_eq!(
-        kind_of(Case::Content("Leave now.".to_owned())).await,
-        "broken"
-    );
+    assert_eq!(kind_of(Case::Content("Leave now.".to_owned())).await, "broken");
     assert_eq!(kind_of(says(" 🙂 ")).await, "broken");
 }
 
 #[tokio::test]
 async fn markup_is_not_spoken() {
-    let answer = answer_to(says("**Go** out:\n- slowly\n- `now` 🚨"))
-        .await
-        .unwrap();
+    let answer = answer_to(says("**Go** out:\n- slowly\n- `now` 🚨")).await.unwrap();
 
     assert_eq!(answer.text, "Go out: slowly. now");
 }
 
 #[tokio::test]
 async fn what_is_not_known_is_never_spoken() {
-    for message in [
-        "Call 999.",
-        "Go to zone 7.",
-        "Ask for Dr. Smith.",
-        "See www.help.com.",
-    ] {
+    for message in ["Call 999.", "Go to zone 7.", "Ask for Dr. Smith.", "See www.help.com."] {
         let kind = kind_of(says(message)).await;
         assert_eq!(kind, "unsafe_words", "{message}");
     }

@@ -220,10 +220,9 @@ fn verdict(result: &Result<Turn, ModelError>) -> Verdict {
         Ok(_) | Err(ModelError::Declined) => Verdict::Answered,
         Err(ModelError::Refused(_)) => Verdict::Down(Duration::ZERO),
         // It told us when to come back.
-        Err(ModelError::Status {
-            retry_after: Some(wait),
-            ..
-        }) if *wait >= CONNECT_TIMEOUT => Verdict::Down((*wait).min(LONGEST_HOLD)),
+        Err(ModelError::Status { retry_after: Some(wait), .. }) if *wait >= CONNECT_TIMEOUT => {
+            Verdict::Down((*wait).min(LONGEST_HOLD))
+        }
         Err(_) => Verdict::Failed,
     }
 }
@@ -231,17 +230,14 @@ fn verdict(result: &Result<Turn, ModelError>) -> Verdict {
 /// Makes words that may be spoken of what the model wants to say.
 fn spoken(turn: Turn, ask: &Ask) -> Result<ModelAnswer, ModelError> {
     let cleaned = speech::clean(&turn.message);
-    let text = speech::whole_sentences(&cleaned, turn.is_cut).ok_or(ModelError::Broken(
-        "it holds no sentence that can be spoken",
-    ))?;
+    let text = speech::whole_sentences(&cleaned, turn.is_cut)
+        .ok_or(ModelError::Broken("it holds no sentence that can be spoken"))?;
     let mut known = Known::default();
     known.add_site(&ask.site_prompt);
     let caller = ask.history.iter().filter(|it| it.role == Speaker::Caller);
     caller.for_each(|it| known.add_caller(&it.text));
     known.add_caller(&ask.speech);
-    known
-        .check(text, ask.language.as_deref())
-        .map_err(ModelError::Unsafe)?;
+    known.check(text, ask.language.as_deref()).map_err(ModelError::Unsafe)?;
 
     let facts = ask.site_prompt.to_lowercase();
     let sources = turn.sources.iter().map(|it| it.trim()).filter(|it| {

@@ -101,7 +101,9 @@ impl Cutter<'_> {
 
     fn foreign(&mut self, c: char) {
         let folded: &[u8] = match c {
-            'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ā' | 'À' | 'Á' | 'Â' | 'Ä' | 'Å' => b"a",
+            'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ā' | 'À' | 'Á' | 'Â' | 'Ä' | 'Å' => {
+                b"a"
+            }
             'è' | 'é' | 'ê' | 'ë' | 'ē' | 'È' | 'É' | 'Ê' | 'Ë' => b"e",
             'ì' | 'í' | 'î' | 'ï' | 'ī' | 'Í' | 'Î' | 'Ï' => b"i",
             'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ō' | 'ø' | 'Ó' | 'Ô' | 'Ö' | 'Ø' => b"o",
@@ -122,9 +124,12 @@ impl Cutter<'_> {
     }
 
     fn letter(&mut self, letter: u8) {
-        let is_repeated =
-            self.len > 0 && self.len <= MAX_WORD && self.word[self.len - 1] == letter;
-        self.run = if is_repeated { self.run.saturating_add(1) } else { 0 };
+        let is_repeated = self.len > 0 && self.len <= MAX_WORD && self.word[self.len - 1] == letter;
+        self.run = if is_repeated {
+            self.run.saturating_add(1)
+        } else {
+            0
+        };
         if self.run >= 2 && letter.is_ascii_alphabetic() {
             // "heeelp" is "help": three of a kind is a cry, not a spelling.
             if self.run == 2 {

@@ -42,10 +42,7 @@ impl TokenSource {
     /// Checks the key, so that a wrong one stops the start instead of the first write.
     pub fn open(credentials: Credentials) -> Result<Self, CredentialsError> {
         credentials.key_json()?;
-        Ok(Self {
-            credentials,
-            provider: None,
-        })
+        Ok(Self { credentials, provider: None })
     }
 
     /// `Bearer <token>`, marked as sensitive.
@@ -53,9 +50,7 @@ impl TokenSource {
         if matches!(self.credentials, Credentials::Emulator) {
             return bearer("owner");
         }
-        timeout(TOKEN_TIMEOUT, self.fetch())
-            .await
-            .unwrap_or(Err(AuthError::TooSlow))
+        timeout(TOKEN_TIMEOUT, self.fetch()).await.unwrap_or(Err(AuthError::TooSlow))
     }
 
     /// Forgets the token: the next [`TokenSource::header`] reads the key again and fetches one.

@@ -11,10 +11,7 @@ pub struct BackoffLimits {
 
 impl Default for BackoffLimits {
     fn default() -> Self {
-        Self {
-            base: Duration::from_millis(500),
-            cap: Duration::from_secs(60),
-        }
+        Self { base: Duration::from_millis(500), cap: Duration::from_secs(60) }
     }
 }
 
@@ -58,9 +55,7 @@ mod tests {
     fn waits_double_up_to_the_cap_and_start_again_after_a_success() {
         let mut backoff = Backoff::new(BackoffLimits::default());
 
-        let waits: Vec<_> = (0..9)
-            .map(|_| backoff.next(1.0, None).as_secs_f64())
-            .collect();
+        let waits: Vec<_> = (0..9).map(|_| backoff.next(1.0, None).as_secs_f64()).collect();
         assert_eq!(waits, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
 
         backoff.reset();

@@ -64,10 +64,7 @@ pub struct Ack {
 pub enum WriteError {
     /// Wait and send again. It may have been applied: sending twice is harmless.
     #[error("{reason}")]
-    Temporary {
-        reason: String,
-        retry_after: Option<Duration>,
-    },
+    Temporary { reason: String, retry_after: Option<Duration> },
     /// Token or rules, even with a new token. Wait until somebody has put it right.
     #[error("{reason}")]
     Credentials { reason: String },
@@ -91,10 +88,7 @@ impl Client {
         // An error says that a provider is already there, which is all we want.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let credentials = if settings.target.is_emulator() {
-            if matches!(
-                settings.credentials,
-                Credentials::KeyFile(_) | Credentials::KeyJson(_)
-            ) {
+            if matches!(settings.credentials, Credentials::KeyFile(_) | Credentials::KeyJson(_)) {
                 warn!("Mirroring to the Firebase emulator: the service account is not used.");
             }
             Credentials::Emulator
@@ -124,9 +118,7 @@ impl Client {
         if matches!(done, Err(WriteError::Credentials { .. })) && self.tokens.forget() {
             done = self.patch_once(&body).await;
         }
-        done.map(|()| Ack {
-            took: start.elapsed(),
-        })
+        done.map(|()| Ack { took: start.elapsed() })
     }
 
     async fn patch_once(&mut self, body: &Bytes) -> Result<(), WriteError> {
@@ -148,9 +140,7 @@ impl Client {
                 status => return Err(refusal(status, answer).await),
             }
         }
-        Err(WriteError::Misconfigured {
-            reason: format!("more than {MAX_REDIRECTS} redirects"),
-        })
+        Err(WriteError::Misconfigured { reason: format!("more than {MAX_REDIRECTS} redirects") })
     }
 
     fn redirected(&self, from: &Url, answer: &Response) -> Result<Url, WriteError> {
@@ -167,10 +157,9 @@ impl Client {
 fn no_token(err: AuthError) -> WriteError {
     let reason = err.to_string();
     match err {
-        AuthError::Unreachable | AuthError::TooSlow => WriteError::Temporary {
-            reason,
-            retry_after: None,
-        },
+        AuthError::Unreachable | AuthError::TooSlow => {
+            WriteError::Temporary { reason, retry_after: None }
+        }
         AuthError::Credentials(_) | AuthError::Refused(_) => WriteError::Credentials { reason },
     }
 }
@@ -183,10 +172,7 @@ fn no_answer(err: reqwest::Error) -> WriteError {
         reason = format!("{reason}: {err}");
         cause = err.source();
     }
-    WriteError::Temporary {
-        reason: shortened(&reason),
-        retry_after: None,
-    }
+    WriteError::Temporary { reason: shortened(&reason), retry_after: None }
 }
 
 /// The class of an answer that is no success.
@@ -194,21 +180,14 @@ fn no_answer(err: reqwest::Error) -> WriteError {
 /// Source: Firebase, "Database REST API: Error Conditions", read 2026-11-20.
 async fn refusal(status: StatusCode, answer: Response) -> WriteError {
     let retry_after = answer.headers().get(RETRY_AFTER);
-    let retry_after = retry_after
-        .and_then(|it| it.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
+    let retry_after =
+        retry_after.and_then(|it| it.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
     let said = error_text(answer).await;
     let reason = format!("{}: {said}", status.as_u16());
     match status.as_u16() {
-        400 | 413 => WriteError::Refused {
-            status: status.as_u16(),
-            reason: said,
-        },
+        400 | 413 => WriteError::Refused { status: status.as_u16(), reason: said },
         401 | 403 => WriteError::Credentials { reason },
-        408 | 425 | 429 | 500.. => WriteError::Temporary {
-            reason,
-            retry_after,
-        },
+        408 | 425 | 429 | 500.. => WriteError::Temporary { reason, retry_after },
         _ => WriteError::Misconfigured { reason },
     }
 }
@@ -237,9 +216,7 @@ mod tests {
 
     #[test]
     fn a_client_for_the_service_itself_can_be_made() {
-        let url = "https://site-default-rtdb.firebaseio.com"
-            .parse()
-            .expect("a URL");
+        let url = "https://site-default-rtdb.firebaseio.com".parse().expect("a URL");
         let target = Target::database(&url).expect("a database");
 
         let client = Client::new(ClientSettings::new(target, Credentials::Metadata));

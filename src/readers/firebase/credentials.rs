@@ -16,15 +16,9 @@ use super::target::may_carry_secrets;
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     #[error("the key file {} can't be read: {reason}", .file.display())]
-    File {
-        file: PathBuf,
-        reason: std::io::ErrorKind,
-    },
+    File { file: PathBuf, reason: std::io::ErrorKind },
     #[error("{origin} is not a service-account key: {reason}")]
-    NotAKey {
-        origin: &'static str,
-        reason: &'static str,
-    },
+    NotAKey { origin: &'static str, reason: &'static str },
 }
 
 /// Where access tokens come from.
@@ -84,18 +78,10 @@ fn checked(text: &str, origin: &'static str) -> Result<String, CredentialsError>
     let key: Key = serde_json::from_str(text)
         .or_else(|_| serde_json::from_str(&with_escaped_breaks(text)))
         .map_err(|_| wrong("it is no JSON with client_email, private_key and token_uri"))?;
-    if key
-        .r#type
-        .as_deref()
-        .is_some_and(|it| it != "service_account")
-    {
+    if key.r#type.as_deref().is_some_and(|it| it != "service_account") {
         return Err(wrong("its type is not service_account"));
     }
-    if key
-        .universe_domain
-        .as_deref()
-        .is_some_and(|it| it != "googleapis.com")
-    {
+    if key.universe_domain.as_deref().is_some_and(|it| it != "googleapis.com") {
         return Err(wrong("its universe_domain is not googleapis.com"));
     }
     let private_key = key.private_key.replace("\\n", "\n");
@@ -178,18 +164,13 @@ mod tests {
         ] {
             let credentials = Credentials::KeyJson(text);
             let err = credentials.key_json().expect_err("no key");
-            assert!(
-                !format!("{err} {err:?} {credentials:?}").contains("secret"),
-                "{err}"
-            );
+            assert!(!format!("{err} {err:?} {credentials:?}").contains("secret"), "{err}");
         }
     }
 
     #[test]
     fn a_missing_key_file_is_named() {
-        let err = Credentials::KeyFile("no/such/key.json".into())
-            .key_json()
-            .expect_err("no file");
+        let err = Credentials::KeyFile("no/such/key.json".into()).key_json().expect_err("no file");
 
         assert!(err.to_string().contains("no/such/key.json"));
     }

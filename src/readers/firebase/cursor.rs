@@ -20,16 +20,9 @@ pub enum CursorError {
          state again",
         .file.display()
     )]
-    Unreadable {
-        file: PathBuf,
-        source: serde_json::Error,
-    },
+    Unreadable { file: PathBuf, source: serde_json::Error },
     #[error("I/O failed while {doing} {}", .file.display())]
-    Io {
-        doing: &'static str,
-        file: PathBuf,
-        source: io::Error,
-    },
+    Io { doing: &'static str, file: PathBuf, source: io::Error },
 }
 
 /// The position in memory, and where it is kept.
@@ -60,11 +53,7 @@ impl Cursor {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Kept::default(),
             Err(source) => {
                 let doing = "reading";
-                return Err(CursorError::Io {
-                    doing,
-                    file,
-                    source,
-                });
+                return Err(CursorError::Io { doing, file, source });
             }
         };
         Ok(Self { file, kept })
@@ -92,13 +81,7 @@ impl Cursor {
 
     /// Puts the file in place of the old one; it is on disk when this returns.
     pub fn save(&self) -> Result<(), CursorError> {
-        let io = |doing| {
-            move |source| CursorError::Io {
-                doing,
-                file: self.file.clone(),
-                source,
-            }
-        };
+        let io = |doing| move |source| CursorError::Io { doing, file: self.file.clone(), source };
         let folder = match self.file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),

@@ -65,9 +65,7 @@ impl Delivery {
             }
             let carried = seq.filter(|_| pieces.is_empty());
             let position = carried.map(|it| self.position(it));
-            let position = position
-                .as_ref()
-                .map(|it| (self.position_path.as_str(), it));
+            let position = position.as_ref().map(|it| (self.position_path.as_str(), it));
             let err = match self.send(piece.to_body(position)) {
                 Ok(_) => {
                     self.patience.recovered();
@@ -127,10 +125,7 @@ impl Delivery {
                     reason: "too many values were set aside; put them right and retry them".into(),
                 });
             }
-            warn!(
-                seq,
-                path, status, "Firebase refuses `{path}`; it is set aside."
-            );
+            warn!(seq, path, status, "Firebase refuses `{path}`; it is set aside.");
             self.failed_changed = true;
             self.progress.set_aside(FailedItem {
                 seq,
@@ -154,11 +149,7 @@ impl Delivery {
         let client = &mut self.client;
         self.runtime.block_on(async move {
             let stopped = async {
-                let at = deadline
-                    .wait_for(Option::is_some)
-                    .await
-                    .ok()
-                    .and_then(|it| *it);
+                let at = deadline.wait_for(Option::is_some).await.ok().and_then(|it| *it);
                 tokio::time::sleep_until(at.unwrap_or_else(Instant::now).into()).await;
             };
             tokio::select! {

@@ -69,11 +69,7 @@ impl FailedItems {
     /// All items, or those of one record, as a batch to try again.
     pub fn to_writes(&self, seq: Option<u64>) -> Writes {
         let mut writes = Writes::new();
-        for item in self
-            .0
-            .iter()
-            .filter(|it| seq.is_none_or(|seq| it.seq == seq))
-        {
+        for item in self.0.iter().filter(|it| seq.is_none_or(|seq| it.seq == seq)) {
             writes.put_escaped(&item.path, item.seq, item.value.clone());
         }
         writes

@@ -170,10 +170,7 @@ impl Mirror {
         // A full queue already holds a retry, and the thread will get to it.
         let _ = self.commands.try_send(Command::Retry(seq));
         let failed = self.status.failed();
-        failed
-            .iter()
-            .filter(|it| seq.is_none_or(|seq| it.seq == seq))
-            .count()
+        failed.iter().filter(|it| seq.is_none_or(|seq| it.seq == seq)).count()
     }
 
     /// Sends what waits, within the flush time, and ends the thread.
@@ -184,8 +181,7 @@ impl Mirror {
 
 impl Drop for Mirror {
     fn drop(&mut self) {
-        self.deadline
-            .send_replace(Some(Instant::now() + self.flush));
+        self.deadline.send_replace(Some(Instant::now() + self.flush));
         // A full queue wakes the thread as well, which then sees the deadline.
         let _ = self.commands.try_send(Command::Stop);
         if let Some(thread) = self.thread.take()

@@ -29,10 +29,7 @@ struct Outage {
 
 impl OutageLog {
     pub fn new(every: Duration) -> Self {
-        Self {
-            every,
-            outage: None,
-        }
+        Self { every, outage: None }
     }
 
     /// A try failed.
@@ -47,11 +44,7 @@ impl OutageLog {
             }
             before => {
                 let since = before.as_ref().map_or(now, |it| it.since);
-                *before = Some(Outage {
-                    trouble,
-                    since,
-                    last_line: now,
-                });
+                *before = Some(Outage { trouble, since, last_line: now });
                 Some(Line::Began)
             }
         }

@@ -49,9 +49,7 @@ impl Patience {
 
     /// Whether the time for a last batch is up.
     pub fn is_over(&self) -> bool {
-        self.deadline
-            .borrow()
-            .is_some_and(|it| it <= Instant::now())
+        self.deadline.borrow().is_some_and(|it| it <= Instant::now())
     }
 
     /// Tells about an error and waits before the next try; a command ends the wait early.
@@ -98,11 +96,7 @@ impl Patience {
             recv(self.commands) -> command => self.note(command.ok()),
             default(wait) => {}
         }
-        if self.is_stopping() {
-            Waited::Stop
-        } else {
-            Waited::Enough
-        }
+        if self.is_stopping() { Waited::Stop } else { Waited::Enough }
     }
 
     /// Keeps what a command asks until it can be done.

@@ -187,10 +187,7 @@ mod tests {
         status.switch(true);
         status.set_behind_since(second(100));
         let report = status.report(5, second(130));
-        assert_eq!(
-            (report.state, report.pending, report.lag_seconds),
-            (State::Pending, 5, 30)
-        );
+        assert_eq!((report.state, report.pending, report.lag_seconds), (State::Pending, 5, 30));
 
         status.set_trouble(Some((Trouble::Unreachable, "no route".to_owned())));
         assert_eq!(status.report(5, second(130)).state, State::Unreachable);
@@ -198,10 +195,7 @@ mod tests {
         status.set_trouble(None);
         status.set_acked(5);
         let report = status.report(5, second(130));
-        assert_eq!(
-            (report.state, report.pending, report.lag_seconds),
-            (State::Synced, 0, 0)
-        );
+        assert_eq!((report.state, report.pending, report.lag_seconds), (State::Synced, 0, 0));
     }
 
     #[test]

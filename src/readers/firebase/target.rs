@@ -34,11 +34,7 @@ impl Target {
         if url.path() != "/" || !url.username().is_empty() || url.password().is_some() {
             return Err(TargetError::NotWhole);
         }
-        Ok(Self {
-            base: url.clone(),
-            namespace: query_value(url, "ns"),
-            is_emulator: false,
-        })
+        Ok(Self { base: url.clone(), namespace: query_value(url, "ns"), is_emulator: false })
     }
 
     /// The emulator at `FIREBASE_DATABASE_EMULATOR_HOST`, in place of the database at `url`.
@@ -55,11 +51,7 @@ impl Target {
         let namespace = url
             .and_then(|it| query_value(it, "ns").or_else(|| first_label(it)))
             .unwrap_or_else(|| "aurora".to_owned());
-        Ok(Self {
-            base,
-            namespace: Some(namespace),
-            is_emulator: true,
-        })
+        Ok(Self { base, namespace: Some(namespace), is_emulator: true })
     }
 
     /// Whether it takes `Bearer owner` and no other credentials.
@@ -111,9 +103,7 @@ fn is_loopback(url: &Url) -> bool {
 
 fn query_value(url: &Url, name: &str) -> Option<String> {
     let mut pairs = url.query_pairs();
-    pairs
-        .find(|(key, _)| key == name)
-        .map(|it| it.1.into_owned())
+    pairs.find(|(key, _)| key == name).map(|it| it.1.into_owned())
 }
 
 #[cfg(test)]
@@ -126,9 +116,8 @@ mod tests {
 
     #[test]
     fn the_root_is_written_silently() {
-        let target = Target::database(&url(
-            "https://site-default-rtdb.europe-west1.firebasedatabase.app",
-        ));
+        let target =
+            Target::database(&url("https://site-default-rtdb.europe-west1.firebasedatabase.app"));
 
         let root = target.expect("a database").root();
 
@@ -151,13 +140,7 @@ mod tests {
 
     #[test]
     fn a_wrong_address_is_refused() {
-        for host in [
-            "http://127.0.0.1:9000",
-            "127.0.0.1:9000/x",
-            "",
-            "a:b:c",
-            "me@host:1",
-        ] {
+        for host in ["http://127.0.0.1:9000", "127.0.0.1:9000/x", "", "a:b:c", "me@host:1"] {
             assert!(Target::emulator(host, None).is_err(), "{host}");
         }
         assert!(Target::database(&url("http://site.firebaseio.com")).is_err());

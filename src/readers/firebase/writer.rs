@@ -161,11 +161,7 @@ where
     fn source_failed(&mut self, reason: &str) -> Flow {
         self.source_is_broken = true;
         let reason = format!("the journal can't be read: {reason}");
-        match self
-            .delivery
-            .patience
-            .wait_out(&WriteError::Misconfigured { reason })
-        {
+        match self.delivery.patience.wait_out(&WriteError::Misconfigured { reason }) {
             Waited::Enough => Flow::Reread,
             Waited::Stop => Flow::Stop,
         }

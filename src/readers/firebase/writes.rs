@@ -26,10 +26,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 500 paths and 1 MiB: about a second of a slow uplink, far under the 256 MB of one request.
     fn default() -> Self {
-        Self {
-            max_paths: 500,
-            max_bytes: 1024 * 1024,
-        }
+        Self { max_paths: 500, max_bytes: 1024 * 1024 }
     }
 }
 
@@ -91,11 +88,7 @@ impl Writes {
 
     /// Any path, its keys parted by `/`. The root itself can't be set.
     pub fn set(&mut self, path: &str, value: impl Into<Value>) {
-        let keys: Vec<_> = path
-            .trim_start_matches('/')
-            .split('/')
-            .map(escape)
-            .collect();
+        let keys: Vec<_> = path.trim_start_matches('/').split('/').map(escape).collect();
         self.put(keys.join("/"), value.into());
     }
 
@@ -135,17 +128,12 @@ impl Writes {
 
     /// Path, sequence of the last record that touched it, and value; in the order of paths.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64, &Value)> {
-        self.entries
-            .iter()
-            .map(|(path, it)| (path.as_str(), it.seq, &it.value))
+        self.entries.iter().map(|(path, it)| (path.as_str(), it.seq, &it.value))
     }
 
     /// The body of the PATCH on the root, with one path more if `position` is given.
     pub fn to_body(&self, position: Option<(&str, &Value)>) -> Bytes {
-        let entries = self
-            .entries
-            .iter()
-            .map(|(path, it)| (path.as_str(), &it.value));
+        let entries = self.entries.iter().map(|(path, it)| (path.as_str(), &it.value));
         let body: BTreeMap<&str, &Value> = entries.chain(position).collect();
         Bytes::from(serde_json::to_vec(&body).expect("JSON values always serialize"))
     }
@@ -154,11 +142,7 @@ impl Writes {
     pub fn split_half(mut self) -> (Self, Self) {
         let middle = self.entries.keys().nth(self.n_paths().div_ceil(2)).cloned();
         let upper = middle.map_or_else(BTreeMap::new, |it| self.entries.split_off(&it));
-        let mut second = Self {
-            entries: upper,
-            size_bytes: 0,
-            seq: self.seq,
-        };
+        let mut second = Self { entries: upper, size_bytes: 0, seq: self.seq };
         for half in [&mut self, &mut second] {
             half.size_bytes = half.entries.values().map(|it| it.size_bytes).sum();
         }
@@ -181,11 +165,7 @@ impl Writes {
             }
         }
         self.remove_below(&path);
-        let entry = Entry {
-            value,
-            seq: self.seq,
-            size_bytes,
-        };
+        let entry = Entry { value, seq: self.seq, size_bytes };
         self.size_bytes += size_bytes;
         if let Some(before) = self.entries.insert(path, entry) {
             self.size_bytes -= before.size_bytes;
@@ -242,11 +222,7 @@ fn with_escaped_keys(value: Value) -> Value {
             let children = children.into_iter();
             let escaped = children.map(|(key, it)| {
                 // Server values such as `{".sv": "timestamp"}` are the database's own.
-                let key = if key == ".sv" {
-                    key
-                } else {
-                    escape(&key).into_owned()
-                };
+                let key = if key == ".sv" { key } else { escape(&key).into_owned() };
                 (key, with_escaped_keys(it))
             });
             Value::Object(escaped.collect())
@@ -264,9 +240,7 @@ fn json_size(value: &Value) -> usize {
         Value::Array(items) => 2 + items.iter().map(|it| json_size(it) + 1).sum::<usize>(),
         Value::Object(children) => {
             let children = children.iter();
-            2 + children
-                .map(|(key, it)| key.len() + json_size(it) + 4)
-                .sum::<usize>()
+            2 + children.map(|(key, it)| key.len() + json_size(it) + 4).sum::<usize>()
         }
     }
 }

@@ -13,9 +13,7 @@ fn body(writes: &Writes) -> Value {
 fn a_field_of_a_call_that_is_whole_goes_into_the_whole() {
     let mut writes = Writes::new();
 
-    writes
-        .at(1)
-        .set_call("c1", json!({"status": "ACTIVE", "admin_id": "a"}));
+    writes.at(1).set_call("c1", json!({"status": "ACTIVE", "admin_id": "a"}));
     writes.at(2).set_call_field("c1", "status", "TAKEOVER");
     writes.at(3).set_call_field("c1", "admin_id", Value::Null);
     writes.at(4).set_call_field("c2", "status", "ENDED");
@@ -49,21 +47,14 @@ fn what_is_set_after_a_removal_is_all_there_is() {
     writes.remove("active_calls/c1");
     writes.set_call_field("c1", "status", "ACTIVE");
 
-    assert_eq!(
-        body(&writes),
-        json!({"active_calls/c1": {"status": "ACTIVE"}})
-    );
+    assert_eq!(body(&writes), json!({"active_calls/c1": {"status": "ACTIVE"}}));
 }
 
 #[test]
 fn keys_are_escaped_in_paths_and_values_and_the_root_is_out_of_reach() {
     let mut writes = Writes::new();
 
-    writes.set_message(
-        "a/b",
-        "m.1",
-        json!({"x.y": {"$z": 1}, "at": {".sv": "timestamp"}}),
-    );
+    writes.set_message("a/b", "m.1", json!({"x.y": {"$z": 1}, "at": {".sv": "timestamp"}}));
     writes.set_call("", json!(1));
     writes.set("", json!(2));
 
@@ -139,9 +130,5 @@ fn pruned(value: Value) -> Value {
         .map(|(key, it)| (key, pruned(it)))
         .filter(|(_, it)| !it.is_null())
         .collect();
-    if kept.is_empty() {
-        Value::Null
-    } else {
-        Value::Object(kept)
-    }
+    if kept.is_empty() { Value::Null } else { Value::Object(kept) }
 }

@@ -72,7 +72,7 @@ thread_local! {
 pub fn enter(live: &Arc<Live>, topic: Topic) -> Rc<Slot> {
     let slot = Rc::new(Slot::default());
     let local = LOCAL.with_borrow_mut(|all| {
-        let local = all.entry(Arc::as_ptr(live) as usize).or_insert_with(|| Rc::<Local>::default());
+        let local = all.entry(Arc::as_ptr(live) as usize).or_default();
         Rc::clone(local)
     });
     local.slots.borrow_mut().entry(topic).or_default().push(Rc::downgrade(&slot));

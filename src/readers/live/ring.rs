@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::Topic;
-use crate::domain::{ConversationId, Seq};
+use crate::domain::{ConversationId, Event, Seq};
 
 const ENTRIES: usize = 8_192;
 const BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The conversation that it is about; alerts go to the board alone.
+    /// As [`conversation_of`].
     pub conversation: Option<ConversationId>,
     /// `None`: nothing is sent for this record.
     pub frame: Option<Bytes>,
@@ -24,6 +24,14 @@ impl Entry {
             Topic::Board => true,
             Topic::Conversation(id) => self.conversation == Some(id),
         }
+    }
+}
+
+/// The conversation whose followers are told of it; alerts go to the board alone.
+pub fn conversation_of(event: &Event) -> Option<ConversationId> {
+    match event {
+        Event::AlertRaised(_) => None,
+        other => other.call_id().map(|id| id.conversation()),
     }
 }
 

@@ -42,9 +42,8 @@ pub async fn reply(case: Case, request: &Value) -> HttpResponse {
             events([text(&said), vec![data(&error)]].concat())
         }
         Case::SlowFirst(pause) => {
-            let mut steps = vec![Step::Send(
-                data(&chunk(json!({"role": "assistant"}))).into_bytes(),
-            )];
+            let mut steps =
+                vec![Step::Send(data(&chunk(json!({"role": "assistant"}))).into_bytes())];
             steps.push(Step::Wait(pause));
             steps.extend(sends([text(ANSWER), stop(with_usage)].concat()));
             streamed(steps)
@@ -65,20 +64,15 @@ pub async fn reply(case: Case, request: &Value) -> HttpResponse {
         Case::Quota => error(429, "you exceeded your quota", None, "insufficient_quota"),
         Case::Refuses(names) => {
             let format = request["response_format"]["type"].as_str();
-            let name = names
-                .iter()
-                .find(|it| !request[**it].is_null() || format == Some(**it));
+            let name = names.iter().find(|it| !request[**it].is_null() || format == Some(**it));
             match name {
                 Some(name) => refused(400, &format!("Unsupported value: '{name}'"), None),
                 None => answer(ANSWER, request),
             }
         }
-        Case::ShortContext if request["messages"].as_array().unwrap().len() > 2 => error(
-            400,
-            "maximum context length is 9",
-            None,
-            "context_length_exceeded",
-        ),
+        Case::ShortContext if request["messages"].as_array().unwrap().len() > 2 => {
+            error(400, "maximum context length is 9", None, "context_length_exceeded")
+        }
         Case::ShortContext => answer(ANSWER, request),
         Case::WholeJson => whole(ANSWER),
         Case::Thinks => {
@@ -99,15 +93,8 @@ pub async fn reply(case: Case, request: &Value) -> HttpResponse {
         }
         Case::KeepAlive => {
             let comment = ": OPENROUTER PROCESSING\n\n".to_owned();
-            let pieces = text(ANSWER)
-                .into_iter()
-                .flat_map(|it| [comment.clone(), it]);
-            events(
-                pieces
-                    .chain(["event: ping\n\n".to_owned()])
-                    .chain(stop(false))
-                    .collect(),
-            )
+            let pieces = text(ANSWER).into_iter().flat_map(|it| [comment.clone(), it]);
+            events(pieces.chain(["event: ping\n\n".to_owned()]).chain(stop(false)).collect())
         }
         Case::Declines => {
             let refusal = data(&chunk(json!({"refusal": "I can't help with that."})));
@@ -129,9 +116,7 @@ pub async fn reply(case: Case, request: &Value) -> HttpResponse {
         Case::Endless => {
             let one = data(&chunk(json!({"content": "x".repeat(4000)})));
             let endless = stream::repeat_with(move || Ok::<_, io::Error>(Bytes::from(one.clone())));
-            HttpResponse::Ok()
-                .content_type("text/event-stream")
-                .streaming(endless)
+            HttpResponse::Ok().content_type("text/event-stream").streaming(endless)
         }
     }
 }
@@ -168,9 +153,7 @@ fn error(status: u16, message: &str, param: Option<&str>, code: &str) -> HttpRes
 /// The role, then the content in pieces of 5 characters.
 fn text(content: &str) -> Vec<String> {
     let chars: Vec<char> = content.chars().collect();
-    let pieces = chars
-        .chunks(5)
-        .map(|it| piece(&it.iter().collect::<String>()));
+    let pieces = chars.chunks(5).map(|it| piece(&it.iter().collect::<String>()));
     let role = data(&chunk(json!({"role": "assistant", "content": ""})));
     [role].into_iter().chain(pieces).collect()
 }
@@ -237,7 +220,5 @@ fn streamed(steps: Vec<Step>) -> HttpResponse {
         }
         Ok(Bytes::new())
     });
-    HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .streaming(bytes)
+    HttpResponse::Ok().content_type("text/event-stream").streaming(bytes)
 }

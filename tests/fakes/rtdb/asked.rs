@@ -26,11 +26,7 @@ impl Asked {
     /// `None` when the path does not end in `.json`, which is not a REST request.
     pub fn read(request: &HttpRequest) -> Option<Self> {
         let path = request.uri().path().strip_suffix(".json")?;
-        let path = path
-            .split('/')
-            .filter(|it| !it.is_empty())
-            .map(decoded)
-            .collect();
+        let path = path.split('/').filter(|it| !it.is_empty()).map(decoded).collect();
         let params: HashMap<String, String> =
             serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
         let header = |name: &str| {
@@ -41,11 +37,8 @@ impl Asked {
             .and_then(|it| it.strip_prefix("Bearer ").map(str::to_owned))
             .or_else(|| params.get("access_token").cloned())
             .or_else(|| params.get("auth").cloned());
-        let default_ns = if bearer.as_deref() == Some("owner") {
-            EMULATOR_DEFAULT
-        } else {
-            NAMESPACE
-        };
+        let default_ns =
+            if bearer.as_deref() == Some("owner") { EMULATOR_DEFAULT } else { NAMESPACE };
         let method = header("x-http-method-override")
             .or_else(|| params.get("x-http-method-override").cloned())
             .and_then(|it| it.parse().ok())

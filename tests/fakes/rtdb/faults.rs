@@ -38,11 +38,7 @@ pub enum Gate {
     Open,
     Hang,
     Slow(Duration),
-    Answer {
-        status: u16,
-        text: &'static str,
-        retry_after_s: Option<u64>,
-    },
+    Answer { status: u16, text: &'static str, retry_after_s: Option<u64> },
     Redirect(String),
 }
 
@@ -79,10 +75,7 @@ impl Faults {
                     *times -= 1;
                     return answer(*status, "switched on by the test", None);
                 }
-                Fault::TooManyRequests {
-                    retry_after_s,
-                    times,
-                } if *times > 0 => {
+                Fault::TooManyRequests { retry_after_s, times } if *times > 0 => {
                     *times -= 1;
                     return answer(429, "Too many requests", Some(*retry_after_s));
                 }
@@ -123,9 +116,5 @@ impl Faults {
 }
 
 fn answer(status: u16, text: &'static str, retry_after_s: Option<u64>) -> Gate {
-    Gate::Answer {
-        status,
-        text,
-        retry_after_s,
-    }
+    Gate::Answer { status, text, retry_after_s }
 }

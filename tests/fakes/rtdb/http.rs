@@ -50,11 +50,7 @@ pub async fn handle(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> 
                 .finish();
         }
         Gate::Slow(wait) => tokio::time::sleep(wait).await,
-        Gate::Answer {
-            status,
-            text,
-            retry_after_s,
-        } => {
+        Gate::Answer { status, text, retry_after_s } => {
             let status = StatusCode::from_u16(status).expect("a test sets a real status");
             let mut answer = problem(status, text);
             if let Some(seconds) = retry_after_s {
@@ -71,11 +67,7 @@ pub async fn handle(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> 
         Some(_) => return problem(StatusCode::UNAUTHORIZED, "Auth token is expired"),
         None => return problem(StatusCode::UNAUTHORIZED, "Permission denied"),
     }
-    let done = if asked.is_write() {
-        write(&asked, &body, &shared)
-    } else {
-        read(&asked, &shared)
-    };
+    let done = if asked.is_write() { write(&asked, &body, &shared) } else { read(&asked, &shared) };
     match done {
         Ok(answer) => answer,
         Err(Answer::Refused(status, text)) => problem(status, &text),
@@ -96,9 +88,7 @@ fn read(asked: &Asked, shared: &Data<Shared>) -> Result<HttpResponse, Answer> {
     let node = shared.read(&asked.ns, |root| tree::get(root, &asked.path).clone());
     let tag = etag(&node);
     if asked.if_none_match.as_ref() == Some(&tag) {
-        return Ok(HttpResponse::NotModified()
-            .insert_header(("ETag", tag))
-            .finish());
+        return Ok(HttpResponse::NotModified().insert_header(("ETag", tag)).finish());
     }
     let found = query::select(&node, &asked.params).map_err(bad)?;
     Ok(success(asked, &tree::shown(&found), &node))
@@ -192,10 +182,7 @@ fn changes(asked: &Asked, path: &[String], body: &Value, root: &Value) -> Result
             }
             Ok(changes)
         }
-        _ => Err(Answer::Refused(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method not allowed".to_owned(),
-        )),
+        _ => Err(Answer::Refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed".to_owned())),
     }
 }
 
@@ -205,9 +192,7 @@ fn success(asked: &Asked, shown: &Value, node: &Value) -> HttpResponse {
         HttpResponse::NoContent().finish()
     } else if asked.prints("pretty") {
         let text = serde_json::to_string_pretty(shown).expect("a value always serializes");
-        HttpResponse::Ok()
-            .content_type("application/json; charset=utf-8")
-            .body(text)
+        HttpResponse::Ok().content_type("application/json; charset=utf-8").body(text)
     } else {
         HttpResponse::Ok().json(shown)
     };

@@ -59,12 +59,7 @@ impl Rtdb {
             .spawn(move || front::run(for_thread, receiver, &ready))
             .expect("a test machine can start a thread");
         let address = address.recv().expect("the fake binds a free port");
-        Self {
-            shared,
-            address,
-            commands,
-            thread: Some(thread),
-        }
+        Self { shared, address, commands, thread: Some(thread) }
     }
 
     /// `http://127.0.0.1:<port>`, as a database URL.
@@ -173,9 +168,7 @@ impl Rtdb {
 
     fn command(&self, make: impl FnOnce(mpsc::Sender<()>) -> Command) {
         let (done, wait) = mpsc::channel();
-        self.commands
-            .send(make(done))
-            .expect("the fake runs as long as its handle");
+        self.commands.send(make(done)).expect("the fake runs as long as its handle");
         wait.recv().expect("the fake answers its handle");
     }
 }

@@ -42,9 +42,7 @@ pub fn select(node: &Value, params: &HashMap<String, String>) -> Result<Value, R
             let within = |it: &Value, not: Ordering| compare(&order, at, it) != not;
             start.as_ref().is_none_or(|it| within(it, Ordering::Less))
                 && end.as_ref().is_none_or(|it| within(it, Ordering::Greater))
-                && equal
-                    .as_ref()
-                    .is_none_or(|it| compare(&order, at, it) == Ordering::Equal)
+                && equal.as_ref().is_none_or(|it| compare(&order, at, it) == Ordering::Equal)
         })
         .collect();
     found.sort_by(|a, b| compare(&order, &a.0, &b.0).then_with(|| compare_keys(a.1, b.1)));
@@ -54,10 +52,8 @@ pub fn select(node: &Value, params: &HashMap<String, String>) -> Result<Value, R
     if let Some(n) = limit(params, "limitToLast")? {
         found.drain(..found.len().saturating_sub(n));
     }
-    let found: Map<String, Value> = found
-        .into_iter()
-        .map(|(_, key, child)| (key.clone(), child.clone()))
-        .collect();
+    let found: Map<String, Value> =
+        found.into_iter().map(|(_, key, child)| (key.clone(), child.clone())).collect();
     Ok(Value::Object(found))
 }
 
@@ -66,11 +62,7 @@ fn shallow(node: &Value) -> Value {
         return node.clone();
     };
     let keys = children.iter().map(|(key, child)| {
-        let shown = if child.is_object() {
-            Value::Bool(true)
-        } else {
-            child.clone()
-        };
+        let shown = if child.is_object() { Value::Bool(true) } else { child.clone() };
         (key.clone(), shown)
     });
     Value::Object(keys.collect())
@@ -98,10 +90,9 @@ fn compare(order: &str, a: &Value, b: &Value) -> Ordering {
         _ => 5,
     };
     rank(a).cmp(&rank(b)).then_with(|| match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a
-            .as_f64()
-            .partial_cmp(&b.as_f64())
-            .unwrap_or(Ordering::Equal),
+        (Value::Number(a), Value::Number(b)) => {
+            a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal)
+        }
         (Value::String(a), Value::String(b)) => a.cmp(b),
         _ => Ordering::Equal,
     })

@@ -83,10 +83,7 @@ struct Tokens {
 
 impl Default for Tokens {
     fn default() -> Self {
-        Self {
-            accepted: HashSet::from(["owner".to_owned()]),
-            n_issued: 0,
-        }
+        Self { accepted: HashSet::from(["owner".to_owned()]), n_issued: 0 }
     }
 }
 
@@ -100,8 +97,7 @@ impl Shared {
         let path = tree::segments(path);
         let value = written::settle(&value, &Value::Null, path.len(), now_ms())
             .expect("a test puts what the database takes");
-        self.data()
-            .apply(ns, "PUT", &path, vec![(path.clone(), value)], false);
+        self.data().apply(ns, "PUT", &path, vec![(path.clone(), value)], false);
     }
 
     /// Runs `look` on the root of a database.
@@ -129,11 +125,7 @@ impl Shared {
         let mut data = self.data();
         let root = data.databases.get(ns).unwrap_or(&Value::Null);
         let _ = to.send(Some(stream::put_event(&[], tree::get(root, path))));
-        data.listeners.push(Listener {
-            ns: ns.to_owned(),
-            path: path.to_vec(),
-            to,
-        });
+        data.listeners.push(Listener { ns: ns.to_owned(), path: path.to_vec(), to });
         events
     }
 
@@ -259,10 +251,7 @@ impl Data {
             self.history.push(Applied {
                 ns: ns.to_owned(),
                 method: method.to_owned(),
-                changes: changes
-                    .into_iter()
-                    .map(|(path, value)| (path.join("/"), value))
-                    .collect(),
+                changes: changes.into_iter().map(|(path, value)| (path.join("/"), value)).collect(),
             });
         }
     }

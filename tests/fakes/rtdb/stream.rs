@@ -43,8 +43,7 @@ pub fn events(
         if let Some(inside) = path.strip_prefix(node) {
             return Some(put_event(inside, value));
         }
-        node.starts_with(path)
-            .then(|| put_event(&[], tree::get(root, node)))
+        node.starts_with(path).then(|| put_event(&[], tree::get(root, node)))
     });
     puts.collect()
 }

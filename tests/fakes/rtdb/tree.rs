@@ -7,17 +7,12 @@ use sha2::{Digest, Sha256};
 
 /// The segments of `a/b/c`; empty ones are skipped.
 pub fn segments(path: &str) -> Vec<String> {
-    path.split('/')
-        .filter(|it| !it.is_empty())
-        .map(str::to_owned)
-        .collect()
+    path.split('/').filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
 /// The node at `path`; `null` when nothing is there.
 pub fn get<'a>(root: &'a Value, path: &[String]) -> &'a Value {
-    path.iter()
-        .try_fold(root, |node, key| node.get(key))
-        .unwrap_or(&Value::Null)
+    path.iter().try_fold(root, |node, key| node.get(key)).unwrap_or(&Value::Null)
 }
 
 /// Puts a settled value; `null` removes the node and every parent that is left empty.

@@ -57,11 +57,7 @@ fn settle_children<'a>(
             settled.insert(key, value);
         }
     }
-    Ok(if settled.is_empty() {
-        Value::Null
-    } else {
-        Value::Object(settled)
-    })
+    Ok(if settled.is_empty() { Value::Null } else { Value::Object(settled) })
 }
 
 fn server_value(asked: &Value, old: &Value, now_ms: u64) -> Result<Value, Refusal> {
@@ -71,10 +67,8 @@ fn server_value(asked: &Value, old: &Value, now_ms: u64) -> Result<Value, Refusa
     let Some(by) = asked.get("increment").and_then(Value::as_number) else {
         return Err("Invalid data; unknown server value".to_owned());
     };
-    if let (Some(by), Some(old)) = (
-        by.as_i64(),
-        old.as_i64().or((!old.is_number()).then_some(0)),
-    ) && let Some(sum) = old.checked_add(by)
+    if let (Some(by), Some(old)) = (by.as_i64(), old.as_i64().or((!old.is_number()).then_some(0)))
+        && let Some(sum) = old.checked_add(by)
     {
         return Ok(Value::from(sum));
     }

@@ -50,8 +50,7 @@ fn is_cued(before: &[Word]) -> bool {
     CUES.iter().any(|cue| {
         let cue = cue.split(' ').rev();
         let mut last = before.iter().rev();
-        cue.into_iter()
-            .all(|word| last.next().is_some_and(|it| it.text == word))
+        cue.into_iter().all(|word| last.next().is_some_and(|it| it.text == word))
     })
 }
 
@@ -66,13 +65,7 @@ fn is_unusual(word: &Word) -> bool {
 }
 
 fn knows(texts: &[Vec<Word>], name: &[Word]) -> bool {
-    let same = |window: &[Word]| {
-        window
-            .iter()
-            .map(|it| &it.text)
-            .eq(name.iter().map(|it| &it.text))
-    };
-    texts
-        .iter()
-        .any(|words| words.windows(name.len()).any(same))
+    let same =
+        |window: &[Word]| window.iter().map(|it| &it.text).eq(name.iter().map(|it| &it.text));
+    texts.iter().any(|words| words.windows(name.len()).any(same))
 }

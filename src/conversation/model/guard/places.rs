@@ -53,10 +53,7 @@ impl Places {
                 Some(number) => knows(&self.after, &number),
                 None => !calls_before(words, at) || knows(&self.before, &id),
             });
-            first
-                && names(words, at, calls_after)
-                    .iter()
-                    .all(|id| knows(&self.after, id))
+            first && names(words, at, calls_after).iter().all(|id| knows(&self.after, id))
         })
     }
 }
@@ -75,17 +72,14 @@ pub fn codes_known(words: &[Word], texts: &[Vec<Word>]) -> bool {
             && is_number(&word.id()) == is_number(&word.text)
             && !has(FORMULAS, &word.text)
     });
-    codes
-        .into_iter()
-        .all(|code| texts.iter().flatten().any(|it| it.text == code.text))
+    codes.into_iter().all(|code| texts.iter().flatten().any(|it| it.text == code.text))
 }
 
 /// Where kinds of places are named, and which.
 fn kinds(words: &[Word]) -> Vec<(usize, usize)> {
     let kind = |word: &Word| PLACES.iter().position(|it| has(it, &word.text));
     let all = words.iter().enumerate();
-    all.filter_map(|(at, word)| Some((at, kind(word)?)))
-        .collect()
+    all.filter_map(|(at, word)| Some((at, kind(word)?))).collect()
 }
 
 /// The word right before, if nothing separates it.
@@ -142,9 +136,7 @@ fn names(words: &[Word], at: usize, calls: fn(&Word) -> bool) -> Vec<String> {
         return names;
     };
     let is_amount = tail.first().is_some_and(|it| has(UNITS, &it.text));
-    let one_by_one = tail
-        .first()
-        .is_some_and(|it| value(&first.text).is_some() && it.text == "by");
+    let one_by_one = tail.first().is_some_and(|it| value(&first.text).is_some() && it.text == "by");
     if first.gap == Gap::Stop || !calls(first) || is_amount || one_by_one {
         return names;
     }

@@ -1,0 +1,137 @@
+//! The pages in a real browser against the real server: the stories in `tests/browser/`.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::fakes::rtdb::{Fault, Rtdb};
+use crate::harness::{EventStream, TestApp};
+use crate::mirroring::{assert_equal, mirrored};
+
+/// For the whole story, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The story in its own process; ended with this.
+struct Story(Child);
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Plays a story, script and options; `act` does what a line of it asks for.
+///
+/// # Panics
+/// If something in it does not hold, with all that it said.
+async fn play(app: &mut TestApp, story: &[&str], mut act: impl AsyncFnMut(&mut TestApp, &str)) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let modules = root.join("target/test-node/node_modules");
+    for module in ["playwright-core", "axe-core"] {
+        let module = modules.join(module);
+        assert!(module.exists(), "{} is missing: run ./test, which installs it", module.display());
+    }
+    let browser = browser().expect("no Chromium here: run ./test, which says what is needed");
+    let mut child = Command::new("node")
+        .args(story)
+        .current_dir(root.join("tests/browser"))
+        .env("BASE_URL", app.url(""))
+        .env("TOKEN", &app.token)
+        .env("CHROMIUM", browser)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|err| panic!("no node ({err}): run ./test, which says what is needed"));
+    let out = child.stdout.take().expect("it is piped");
+    let errors = child.stderr.take().expect("it is piped");
+    let mut story = Story(child);
+    let (lines, said) = mpsc::channel();
+    for piped in [Box::new(out) as Box<dyn std::io::Read + Send>, Box::new(errors)] {
+        let lines = lines.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(piped).lines().map_while(Result::ok) {
+                let _ = lines.send(line);
+            }
+        });
+    }
+    drop(lines);
+
+    let mut all = String::new();
+    loop {
+        match said.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                all.push_str(&line);
+                all.push('\n');
+                act(app, &line).await;
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs after:\n{all}"),
+        }
+    }
+    let status = story.0.wait().expect("it was started");
+    assert!(status.success(), "{all}\nThe server said:\n{}", app.stderr());
+}
+
+fn browser() -> Option<PathBuf> {
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    let usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    named.into_iter().chain(usual.map(PathBuf::from)).find(|it| it.exists())
+}
+
+#[tokio::test]
+async fn a_call_can_be_made_seen_taken_over_and_ended_in_a_browser() {
+    let mut app = TestApp::spawn().await;
+
+    play(&mut app, &["dashboard.mjs"], async |_, _| {}).await;
+
+    let calls = app.total().await["active_calls"].clone();
+    let calls: Vec<_> = calls.as_object().expect("calls").values().collect();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0]["status"], "ENDED");
+}
+
+#[tokio::test]
+async fn the_board_tells_that_the_server_is_gone_and_is_live_again_by_itself() {
+    let mut app = TestApp::spawn().await;
+    let mut asked = Vec::new();
+
+    play(&mut app, &["dashboard.mjs", "--restart"], async |app, line| match line {
+        "READY-FOR-STOP" => {
+            asked.push("stop");
+            app.stop_gracefully();
+        }
+        "READY-FOR-START" => {
+            asked.push("start");
+            app.restart().await;
+        }
+        _ => {}
+    })
+    .await;
+
+    assert_eq!(asked, ["stop", "start"]);
+}
+
+#[tokio::test]
+async fn two_supervisors_share_the_board_and_every_change_names_its_person() {
+    let rtdb = Rtdb::start();
+    rtdb.set_fault(Fault::Poison("messages/msg_000003".to_owned()));
+    let mut app = mirrored(&rtdb).spawn().await;
+    let start = app.board().await.until("initial").await.id;
+
+    play(&mut app, &["supervisors.mjs"], async |_, line| {
+        if line == "READY-FOR-MENDING" {
+            rtdb.clear_faults();
+        }
+    })
+    .await;
+
+    assert_equal(&app, &rtdb).await;
+    let mut board = EventStream::open(&app, "/api/stream", start.as_deref()).await;
+    for (name, by) in [("alert_acknowledged", "Kim"), ("call_updated", "Lee"), ("ended", "Lee")] {
+        board.until_so(name, |it| it["by"] == by).await;
+    }
+}

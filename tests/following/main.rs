@@ -1,0 +1,18 @@
+//! Those who follow the journal, seen from outside: restarts, live streams, the mirror, the pages.
+
+#[path = "../fakes/mod.rs"]
+mod fakes;
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod browser;
+mod callers;
+mod crash;
+mod limits;
+mod line;
+mod mirror;
+mod mirroring;
+mod outage;
+mod resume;
+mod streams;
+mod subscribers;
