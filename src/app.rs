@@ -253,7 +253,12 @@ fn load_cards(config: &Config) -> anyhow::Result<Cards> {
 }
 
 fn twiml(config: &Config, cards: &Cards) -> anyhow::Result<Twiml> {
-    let twiml = Twiml::new(&config.language).context("AURORA_LANGUAGE")?;
+    let mut twiml = Twiml::new(&config.language).context("AURORA_LANGUAGE")?;
+    // Below a path of the public address, the provider would look for a relative action beside it.
+    let public = config.public_url.as_ref();
+    if let Some(url) = public.filter(|it| it[url::Position::BeforePath..] != *"/") {
+        twiml = twiml.with_base(url.as_str()).context("AURORA_PUBLIC_URL")?;
+    }
     Ok(twiml.with_hints(cards.hints()))
 }
 
