@@ -55,7 +55,11 @@ fn serve_bare() -> std::io::Result<()> {
     actix_web::rt::System::new().block_on(async {
         let server = HttpServer::new(|| {
             App::new()
-                .wrap(aurora::routes::security_headers())
+                .wrap(
+                    actix_web::middleware::DefaultHeaders::new()
+                        .add(("x-content-type-options", "nosniff"))
+                        .add(("cache-control", "no-store")),
+                )
                 .route("/api/hang-up", web::post().to(HttpResponse::NoContent))
                 .route(
                     "/api/process-speech",

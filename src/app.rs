@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use base64::Engine;
@@ -190,10 +190,8 @@ fn serve(
 ) -> std::io::Result<actix_web::dev::Server> {
     let (shared, workers) = (Data::clone(context), context.config.workers);
     let server = HttpServer::new(move || {
-        App::new()
-            .wrap(routes::security_headers())
-            .configure(|service| routes::configure(service, &shared))
-            .default_service(web::to(routes::not_found))
+        journal::wake_together();
+        App::new().configure(|service| routes::configure(service, &shared))
     })
     .workers(workers)
     .disable_signals()

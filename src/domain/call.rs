@@ -89,6 +89,8 @@ pub struct Call {
     pub messages: Vec<Arc<Message>>,
     /// How often the caller spoke.
     pub turns: u32,
+    /// A supervisor's latest words.
+    pub last_admin: Option<MessageId>,
     /// Supervisors' words up to here were spoken to the caller.
     pub heard: Option<MessageId>,
     /// The latest requests that brought words, for redeliveries: token and the caller's message.
@@ -121,8 +123,10 @@ impl Call {
 
     /// What supervisors said that the caller has not heard yet.
     pub fn unheard(&self) -> impl Iterator<Item = &Arc<Message>> {
-        let from = self.heard.map_or(0, |it| it.0 as usize).min(self.messages.len());
-        self.messages[from..].iter().filter(|it| it.role == Role::Admin)
+        let from = self.heard.map_or(0, |it| it.0 as usize);
+        let to = self.last_admin.map_or(0, |it| it.0 as usize);
+        let new = self.messages.get(from..to).unwrap_or_default();
+        new.iter().filter(|it| it.role == Role::Admin)
     }
 
     /// The answer to the message `id`: the first one after it that is not the caller's.

@@ -144,6 +144,7 @@ impl State {
             admin_id: None,
             messages: Vec::new(),
             turns: 0,
+            last_admin: None,
             heard: None,
             requests: VecDeque::new(),
             last_seq: record.seq,
@@ -156,6 +157,9 @@ impl State {
         self.change(event.call_id, record, |call| {
             call.messages.push(Arc::clone(&event.message));
             call.turns += u32::from(event.message.role == Role::User);
+            if event.message.role == Role::Admin {
+                call.last_admin = Some(event.message.id);
+            }
             call.last_message_at = record.at;
             if let Some(token) = event.request.as_ref().filter(|_| event.message.role == Role::User)
             {

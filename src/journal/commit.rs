@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::error::JournalError;
+use super::wake::through_inbox;
 use crate::domain::{Event, Seq, State, Timestamp};
 
 /// What a decision may write down.
@@ -138,8 +139,9 @@ impl<T, E: From<JournalError>> Future for Pending<T, E> {
     type Output = Reply<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let waker = through_inbox(cx.waker());
         Pin::new(&mut self.reply)
-            .poll(cx)
+            .poll(&mut Context::from_waker(&waker))
             .map(|it| it.unwrap_or_else(|_| Err(JournalError::Closed.into())))
     }
 }

@@ -21,6 +21,7 @@ mod settings;
 mod shared;
 mod stats;
 mod view;
+mod wake;
 mod writer;
 
 use std::cmp;
@@ -39,6 +40,7 @@ pub use self::error::JournalError;
 pub use self::reader::Reader;
 pub use self::settings::{Opened, Settings};
 pub use self::stats::Stats;
+pub use self::wake::wake_together;
 
 use self::commit::Change;
 use self::segment::OpenSegment;
@@ -111,6 +113,7 @@ impl Journal {
             unwritten: Vec::new(),
             lines: Vec::new(),
             retry: None,
+            has_news: false,
         };
         let (commands, waiting) = sync_channel(WAITING);
         let thread = std::thread::Builder::new()

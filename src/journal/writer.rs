@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, info};
@@ -19,12 +19,15 @@ use super::commit::{Job, Need, Outcome};
 use super::line::{read_record, write_record};
 use super::segment::OpenSegment;
 use super::shared::Shared;
+use super::wake::in_one_round;
 use crate::domain::{Event, JournalId, Record, State, Timestamp};
 
 /// Commits of one sync, at most. Bounds the batch's memory; far above what gathers in one sync.
 const BATCH: usize = 1_024;
 /// What is kept while the disk fails. About 16,000 turns.
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// How long the thread looks for more before it sleeps; others may have the core meanwhile.
+const AWAKE: Duration = Duration::from_micros(100);
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MOST: Duration = Duration::from_secs(10);
 
@@ -48,6 +51,8 @@ pub(super) struct Writer {
     pub unwritten: Vec<(Arc<Record>, usize)>,
     pub lines: Vec<u8>,
     pub retry: Option<Retry>,
+    /// Shown and not yet rung for.
+    pub has_news: bool,
 }
 
 /// Since when the disk fails and when it is tried next.
@@ -67,6 +72,7 @@ impl Writer {
             if is_closing {
                 if self.retry.is_some() {
                     self.try_new_segment();
+                    self.shared.ring_bells();
                 }
                 if !self.unwritten.is_empty() {
                     let n_lost = self.unwritten.len();
@@ -85,7 +91,7 @@ impl Writer {
         events: &mut Vec<Event>,
     ) -> bool {
         let first = match &self.retry {
-            None => commands.recv().unwrap_or(Command::Close),
+            None => next(commands),
             Some(retry) => {
                 let wait = retry.at.saturating_duration_since(Instant::now());
                 match commands.recv_timeout(wait) {
@@ -142,9 +148,15 @@ impl Writer {
         let outcome = if self.retry.is_none() { Outcome::Durable } else { Outcome::Kept };
         let n_kept = if self.retry.is_none() { 0 } else { self.unwritten.len() };
         self.shared.stats.kept_records.store(n_kept as u64, Ordering::Relaxed);
-        for (job, is_decided) in jobs.drain(..) {
-            let outcome = if is_decided { outcome } else { Outcome::Failed };
-            job.finish(outcome, seq);
+        in_one_round(|| {
+            for (job, is_decided) in jobs.drain(..) {
+                let outcome = if is_decided { outcome } else { Outcome::Failed };
+                job.finish(outcome, seq);
+            }
+        });
+        // Callers first: readers have time.
+        if std::mem::take(&mut self.has_news) {
+            self.shared.ring_bells();
         }
     }
 
@@ -207,7 +219,7 @@ impl Writer {
         }
     }
 
-    /// Lets readers see what is on disk now, and rings for them.
+    /// Lets readers see what is on disk now.
     fn show(&mut self, took: Duration) {
         let stats = &self.shared.stats;
         stats.observe_sync(self.unwritten.len(), self.lines.len(), took);
@@ -220,11 +232,25 @@ impl Writer {
         // Under the lock: whoever was handed a record must find it covered by `head`.
         self.shared.head.store(view.head, Ordering::Release);
         drop(view);
-        self.shared.ring_bells();
+        self.has_news = true;
         self.lines.clear();
         // A burst's buffer is not kept for ever.
         self.lines.shrink_to(1024 * 1024);
     }
+}
+
+/// The next command. For a moment it looks again instead of sleeping: whoever was just answered
+/// often speaks again at once, and waking up costs as much as half a sync.
+fn next(commands: &Receiver<Command>) -> Command {
+    let since = Instant::now();
+    while since.elapsed() < AWAKE {
+        match commands.try_recv() {
+            Ok(command) => return command,
+            Err(TryRecvError::Empty) => std::thread::yield_now(),
+            Err(TryRecvError::Disconnected) => return Command::Close,
+        }
+    }
+    commands.recv().unwrap_or(Command::Close)
 }
 
 impl Drop for Writer {

@@ -10,6 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -21,8 +22,12 @@ use crate::domain::{
 };
 use crate::journal::Journal;
 
-/// The journal must have grown by this much before a new checkpoint is worth its writing.
-const GROWN_BYTES: u64 = 4 * 1024 * 1024;
+/// The journal must have grown by this much, and by this many times the last checkpoint, before a
+/// new one is worth its writing. Reading so much at start takes a fraction of a second.
+const GROWN_BYTES: u64 = 16 * 1024 * 1024;
+const GROWN_TIMES: u64 = 3;
+/// Between two looks: a checkpoint is never urgent, and each look wakes a thread.
+const PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -121,8 +126,9 @@ pub fn follow(
     let mut written_at = journal.stats().bytes.load(Ordering::Relaxed);
     let mut size = fs::metadata(path(data_dir)).map_or(0, |it| it.len());
     while bell.recv().is_ok() {
+        std::thread::sleep(PAUSE);
         let bytes = journal.stats().bytes.load(Ordering::Relaxed);
-        if bytes - written_at < GROWN_BYTES.max(size) {
+        if bytes - written_at < GROWN_BYTES.max(size * GROWN_TIMES) {
             continue;
         }
         written_at = bytes;
@@ -295,12 +301,13 @@ impl StoredCall {
         stored: BTreeMap<MessageId, StoredMessage>,
     ) -> Result<Call, String> {
         let mut messages = Vec::with_capacity(stored.len());
-        let mut turns = 0;
+        let (mut turns, mut last_admin) = (0, None);
         for (place, (message_id, it)) in stored.into_iter().enumerate() {
             if message_id.0 as usize != place + 1 {
                 return Err(format!("{id} has no message {}", place + 1));
             }
             turns += u32::from(it.role == Role::User);
+            last_admin = last_admin.max((it.role == Role::Admin).then_some(message_id));
             messages.push(Arc::new(Message {
                 id: message_id,
                 role: it.role,
@@ -327,6 +334,7 @@ impl StoredCall {
             admin_id: self.admin_id,
             messages,
             turns,
+            last_admin,
             heard: self.heard,
             requests: self.requests.into(),
             last_seq: self.last_seq,

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use tracing::error;
 
+use super::PLAIN_HEADERS;
 use crate::conversation::desk::DeskError;
 use crate::domain::{BadId, BadText};
 use crate::journal::JournalError;
@@ -120,6 +121,9 @@ impl ResponseError for ApiError {
             error!(error = %err, "A change could not be stored.");
         }
         let mut response = HttpResponse::build(status);
+        for header in PLAIN_HEADERS {
+            response.insert_header(header);
+        }
         response.content_type("application/problem+json");
         if let Some(seconds) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));

@@ -118,7 +118,7 @@ impl Metrics {
         self.critical_calls.set(signed(critical as u64));
         self.alerts.set(signed(alerts as u64));
         self.subscribers.set(signed(context.live.subscribers() as u64));
-        self.live_lag.set(signed(head.saturating_sub(context.live.head())));
+        self.live_lag.set(signed(context.live.lag()));
         let report = context.mirror.report(head);
         self.mirror_lag.set(signed(report.pending));
         self.mirror_lag_seconds.set(signed(report.lag_seconds));

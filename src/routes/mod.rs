@@ -20,9 +20,9 @@ mod webhooks;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::DefaultHeaders;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::{Data, QueryConfig, ServiceConfig, scope, to};
 use actix_web::{HttpRequest, HttpResponse};
 
 pub use self::auth::Auth;
@@ -62,11 +62,11 @@ impl Context {
     }
 }
 
-/// Headers of every response.
+/// Headers of everything that a browser may show.
 ///
 /// The policy allows nothing but our own files: no inline code, no other host, no framing.
 /// Source: OWASP, "HTTP Security Response Headers Cheat Sheet".
-pub fn security_headers() -> DefaultHeaders {
+fn security_headers() -> DefaultHeaders {
     DefaultHeaders::new()
         .add((
             header::CONTENT_SECURITY_POLICY,
@@ -82,21 +82,38 @@ pub fn security_headers() -> DefaultHeaders {
         .add((header::CACHE_CONTROL, "no-store"))
 }
 
+/// Headers of what callers' programs and phone providers get, and of every error. They are never
+/// shown as a page: the policy for pages would only be bytes on the way of every turn.
+const PLAIN_HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
 /// Every route, for one server thread.
 pub fn configure(service: &mut ServiceConfig, context: &Data<Context>) {
     service
         .app_data(Data::clone(context))
+        .app_data(QueryConfig::default().error_handler(|_, _| {
+            ApiError::BadRequest("the query after the path cannot be read".to_owned()).into()
+        }))
         .configure(webhooks::configure)
         .configure(speech::configure)
+        .service(scope("").wrap(security_headers()).configure(looked_at));
+}
+
+/// Everything that a person or their browser looks at.
+fn looked_at(service: &mut ServiceConfig) {
+    service
         .configure(calls::configure)
         .configure(streams::configure)
         .configure(sync::configure)
         .configure(session::configure)
         .configure(operators::configure)
-        .configure(pages::configure);
+        .configure(pages::configure)
+        .default_service(to(not_found));
 }
 
 /// What no route answers.
-pub async fn not_found(_request: HttpRequest) -> Result<HttpResponse, ApiError> {
+async fn not_found(_request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(ApiError::NotFound("page or route"))
 }

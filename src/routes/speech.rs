@@ -4,10 +4,10 @@ use actix_web::web::{Data, Payload, ServiceConfig, post};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
-use super::Context;
 use super::body;
 use super::error::ApiError;
 use super::webhooks::{caller as form_caller, words as form_words};
+use super::{Context, PLAIN_HEADERS};
 use crate::conversation::desk::{Answer, Caller, Line, Request, Turn};
 use crate::domain::{
     AnsweredBy, CallId, ConversationId, EndReason, Label, Medium, PhoneNumber, Utterance,
@@ -86,7 +86,11 @@ async fn process_speech(
             context.desk.answer(turn).await?
         }
     };
-    Ok(HttpResponse::Ok().json(SpeechReply::from(&answer)))
+    let mut response = HttpResponse::Ok();
+    for header in PLAIN_HEADERS {
+        response.insert_header(header);
+    }
+    Ok(response.json(SpeechReply::from(&answer)))
 }
 
 type Said = (Caller, Option<(Utterance, bool)>, Option<f32>);

@@ -11,10 +11,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use rustc_hash::FxBuildHasher;
 use tracing::warn;
 
-use super::Context;
 use super::body;
 use super::error::ApiError;
 use super::origin::public_url;
+use super::{Context, PLAIN_HEADERS};
 use crate::conversation::desk::{
     Answer, Caller, FALLBACK, GOODBYE, Line, Next, Request, Turn, keypad,
 };
@@ -193,5 +193,9 @@ fn spoken(twiml: &Twiml, answer: &Answer) -> HttpResponse {
 }
 
 fn xml(twiml: String) -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::xml()).body(twiml)
+    let mut response = HttpResponse::Ok();
+    for header in PLAIN_HEADERS {
+        response.insert_header(header);
+    }
+    response.content_type(ContentType::xml()).body(twiml)
 }

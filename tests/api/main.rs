@@ -7,8 +7,10 @@ mod fakes;
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod config;
 mod invariants;
 mod model;
 mod speech;
 mod store;
+mod supervisors;
 mod webhooks;

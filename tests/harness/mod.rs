@@ -216,6 +216,11 @@ impl TestApp {
         self.process.limit_file_size("0");
     }
 
+    /// From now on no file of the server may grow beyond `bytes`: a write that reaches it is cut.
+    pub fn fill_disk_at(&self, bytes: u64) {
+        self.process.limit_file_size(&bytes.to_string());
+    }
+
     /// Takes [`TestApp::fill_disk`] back.
     pub fn free_disk(&self) {
         self.process.limit_file_size("unlimited");

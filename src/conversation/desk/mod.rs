@@ -135,11 +135,12 @@ impl Desk {
         let words = self.words(&turn);
         self.silences.spoke(&turn.caller);
         let answer = match self.question(&words) {
-            Some(ask) => self.turn_with_model(&words, ask).await,
+            // In a box, as the others that are rare: a turn's task stays small to make and move.
+            Some(ask) => Box::pin(self.turn_with_model(&words, ask)).await,
             None => self.turn_with_cards(&words).await,
         };
         match answer {
-            Err(DeskError::Journal(JournalError::Panicked)) => self.plain_turn(&words).await,
+            Err(DeskError::Journal(JournalError::Panicked)) => Box::pin(self.plain_turn(&words)).await,
             other => other,
         }
         .or_else(|err| match err {

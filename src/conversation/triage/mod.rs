@@ -9,7 +9,10 @@
 //! The rules themselves: `rules/*.rules`, data that is compiled at first use. How to add one and
 //! how they are measured: `docs/triage.md`. That urgency never falls during a call: the desk.
 
+mod borders;
+mod calm;
 mod clauses;
+mod compiler;
 mod lexicon;
 mod pattern;
 mod rules;
@@ -18,12 +21,13 @@ mod tokens;
 use std::cmp::Reverse;
 use std::sync::LazyLock;
 
-use self::clauses::{Calm, Clauses, FICTION, Grammar, OF_SOMEBODY, PAST, SUPPOSED};
+use self::borders::Grammar;
+use self::calm::Calm;
+use self::clauses::{Clauses, FICTION, OF_SOMEBODY, PAST, SUPPOSED};
 use self::pattern::Span;
 use self::rules::{Role, Rules};
 use self::tokens::{Habits, Token};
-use crate::domain::Topic;
-use crate::domain::Urgency;
+use crate::domain::{Topic, Urgency};
 
 const FILES: [&str; 7] = [
     include_str!("rules/classes.rules"),
@@ -54,7 +58,7 @@ impl Triage {
     /// The rules that come with Aurora, compiled at first use.
     pub fn builtin() -> &'static Triage {
         static BUILTIN: LazyLock<Triage> = LazyLock::new(|| {
-            let rules = Rules::compile(&FILES);
+            let rules = compiler::compile(&FILES);
             Triage::new(rules.unwrap_or_else(|err| panic!("built-in triage rules: {err}")))
         });
         &BUILTIN
@@ -75,7 +79,11 @@ impl Triage {
             not: one("PLAIN_NOT"),
         };
         let grammar = Grammar::new(&rules);
-        Self { rules, habits, grammar }
+        Self {
+            rules,
+            habits,
+            grammar,
+        }
     }
 
     /// Rates one utterance: what speech recognition heard, or what somebody typed.

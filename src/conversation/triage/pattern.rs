@@ -88,10 +88,18 @@ impl Pattern {
     /// Tries the pattern with its anchor on the token at `at`, which is known to fit there.
     pub(super) fn match_at(&self, at: usize, tokens: &[Token], sets: &Membership) -> Option<Span> {
         let base = at.saturating_sub(REACH);
-        let search = Search { tokens, sets, base, pattern: self };
+        let search = Search {
+            tokens,
+            sets,
+            base,
+            pattern: self,
+        };
         let left = search.left(self.anchor, at)?;
         let right = search.right(self.anchor + 1, at)?;
-        Some(Span { base: u32::try_from(base).ok()?, mask: left | right | 1 << (at - base) })
+        Some(Span {
+            base: u32::try_from(base).ok()?,
+            mask: left | right | 1 << (at - base),
+        })
     }
 }
 
@@ -110,7 +118,9 @@ impl Search<'_> {
             return (!self.pattern.at_end || closes).then_some(0);
         };
         for here in at + 1..=at + 1 + usize::from(place.gap) {
-            let Some(token) = self.tokens.get(here) else { break };
+            let Some(token) = self.tokens.get(here) else {
+                break;
+            };
             if opens_sentence(token) || here - self.base > 63 {
                 break;
             }
@@ -120,7 +130,11 @@ impl Search<'_> {
                 return Some(rest | 1 << (here - self.base));
             }
         }
-        if place.is_optional { self.right(next + 1, at) } else { None }
+        if place.is_optional {
+            self.right(next + 1, at)
+        } else {
+            None
+        }
     }
 
     /// Matches the places before `next`, to the left of the token at `at`.
@@ -144,7 +158,11 @@ impl Search<'_> {
                 return Some(rest | 1 << (here - self.base));
             }
         }
-        if place.is_optional { self.left(next - 1, at) } else { None }
+        if place.is_optional {
+            self.left(next - 1, at)
+        } else {
+            None
+        }
     }
 }
 

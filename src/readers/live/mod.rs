@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::watch;
 use tracing::error;
 
@@ -72,6 +72,8 @@ pub struct Live {
     controls: RwLock<Controls>,
     news: watch::Sender<News>,
     limit: usize,
+    /// Rings when a subscriber comes, or at the end.
+    arrivals: (Sender<()>, Receiver<()>),
     subscribers: AtomicUsize,
     gaps: AtomicU64,
     is_closed: AtomicBool,
@@ -98,18 +100,31 @@ impl Live {
             controls: RwLock::default(),
             news: watch::Sender::new(News { head, ..News::default() }),
             limit,
+            arrivals: bounded(1),
             subscribers: AtomicUsize::new(0),
             gaps: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
         })
     }
 
-    /// Follows the journal until it is closed; the work of the thread `live`.
+    /// Follows the journal until it is closed; the work of the thread `live`. While nobody looks
+    /// it sleeps.
     pub fn follow(&self, bell: &Receiver<()>) {
         while bell.recv().is_ok() {
             self.catch_up();
+            if self.subscribers() == 0 && !self.is_closed() {
+                // Nobody looks. Whoever comes begins at the head or reads the journal's own memory.
+                let _ = self.arrivals.1.recv();
+                self.skip();
+            }
         }
         self.close();
+    }
+
+    fn skip(&self) {
+        let head = self.journal.head();
+        self.ring_mut(|ring| ring.skip_to(head));
+        self.news.send_modify(|it| it.head = head);
     }
 
     fn catch_up(&self) {
@@ -162,7 +177,9 @@ impl Live {
             self.subscribers.fetch_sub(1, Ordering::AcqRel);
             return Err(SubscribeError::TooMany { limit: self.limit });
         }
-        Ok(Subscription::new(Arc::clone(self), topic, last, is_resuming))
+        let subscription = Subscription::new(Arc::clone(self), topic, last, is_resuming);
+        let _ = self.arrivals.0.try_send(());
+        Ok(subscription)
     }
 
     pub fn subscribers(&self) -> usize {
@@ -172,6 +189,11 @@ impl Live {
     /// How often a subscriber was too far behind.
     pub fn gaps(&self) -> u64 {
         self.gaps.load(Ordering::Relaxed)
+    }
+
+    /// Records that subscribers do not see yet; none while there is no subscriber.
+    pub fn lag(&self) -> u64 {
+        if self.subscribers() == 0 { 0 } else { self.journal.head().saturating_sub(self.head()) }
     }
 
     /// Last sequence that subscribers can read.
@@ -206,6 +228,7 @@ impl Live {
     pub fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
         self.news.send_modify(|it| it.is_closed = true);
+        let _ = self.arrivals.0.try_send(());
     }
 
     /// Whether the journal is followed; `false` is a defect, or the end.

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::harness::{Reply, TestApp, problem_code, wait_until};
-use crate::store::{records, said};
+use crate::store::{records, said, segments};
 
 /// Crashes in the middle of many turns: whatever a caller heard is there afterwards.
 #[tokio::test]
@@ -155,4 +155,77 @@ async fn a_stop_while_the_disk_fails_ends_in_time_and_loses_nothing_that_was_dur
     assert!(app.data_dir().join("journal").is_dir());
     app.restart().await;
     assert!(app.messages(durable.conversation()).await.len() >= 2);
+}
+
+/// The disk takes the first half of a line. What follows goes into a new file; the half is no
+/// damage, neither now nor at the next start.
+#[tokio::test]
+async fn a_write_that_is_cut_in_the_middle_loses_nothing() {
+    let mut app = TestApp::builder().survives_full_disk().spawn().await;
+    let call = app.say("+15550100", "There is a fire").await;
+    let first = segments(app.data_dir()).remove(0);
+    app.fill_disk_at(first.metadata().unwrap().len() + 100);
+
+    for n in 0..3 {
+        app.say("+15550100", &format!("It is in hall {n}")).await;
+        app.free_disk();
+    }
+    wait_until("the disk is back", async || app.say("+15550100", "Hello?").await.durable).await;
+
+    assert!(segments(app.data_dir()).len() >= 2 && app.get("/health/ready").await.status == 200);
+    let shown = app.messages(call.conversation()).await;
+    assert_eq!(shown.iter().filter(|it| it.1.starts_with("It is in hall")).count(), 3);
+    app.kill();
+    app.restart().await;
+    assert_eq!(app.messages(call.conversation()).await, shown);
+}
+
+#[tokio::test]
+async fn a_webhook_delivered_again_while_the_disk_fails_is_one_turn() {
+    let app = TestApp::builder().survives_full_disk().spawn().await;
+    let form = [("CallSid", "CA1"), ("From", "+15550100"), ("SpeechResult", "a fire")];
+    let token = [("I-Twilio-Idempotency-Token", "t-1")];
+    app.fill_disk();
+
+    let first = app.post_form("/process-speech", &form, &token).await;
+    let second = app.post_form("/process-speech", &form, &token).await;
+    app.free_disk();
+    wait_until("the disk is back", async || app.get("/health/ready").await.status == 200).await;
+    let third = app.post_form("/process-speech", &form, &token).await;
+
+    assert_eq!((&second.body, &third.body), (&first.body, &first.body));
+    let total = app.total().await;
+    let calls = total["active_calls"].as_object().unwrap();
+    assert_eq!(calls.len(), 1);
+    let id = calls.keys().next().unwrap();
+    assert_eq!(app.call(id).await["conversation"]["total_messages"], 2);
+}
+
+/// What is kept for the disk has a limit; beyond it callers are answered all the same.
+#[tokio::test]
+async fn what_waits_for_the_disk_is_bounded_and_callers_are_answered_beyond_it() {
+    let app = TestApp::builder().survives_full_disk().spawn().await;
+    let call = app.say("+15550100", "There is a fire").await;
+    let before = app.rss_bytes();
+    app.fill_disk();
+    let long = format!("There is smoke. {}", "x".repeat(15_000));
+
+    let app_ref = &app;
+    stream::iter(0..1_500)
+        .for_each_concurrent(20, async |n| {
+            let reply = app_ref.say(&format!("+1555{n}"), &long).await;
+            assert!(!reply.durable && !reply.message.is_empty());
+        })
+        .await;
+
+    let last = app.say("+15550100", "Is anybody there?").await;
+    assert!(!last.durable && last.urgency == "critical" && !last.message.is_empty());
+    let grown = app.rss_bytes() - before;
+    assert!(grown < 120 * 1024 * 1024, "{grown} bytes are kept for 16 MiB of words");
+    app.free_disk();
+    wait_until("the disk is back", async || app.get("/health/ready").await.status == 200).await;
+    assert!(app.say("+15550100", "Hello?").await.durable);
+    assert!(app.messages(call.conversation()).await.len() >= 4);
+    let shown = app.total().await["active_calls"].as_object().unwrap().len();
+    assert!((900..1_500).contains(&shown), "{shown} calls were kept");
 }

@@ -20,7 +20,7 @@ async fn refusal(dir: &Path, settings: &[(&str, String)]) -> Exit {
     for (name, value) in settings {
         builder = builder.env(name, value.clone());
     }
-    let exit = builder.try_spawn().await.err().expect("damage stops the start");
+    let exit = builder.try_spawn().await.expect_err("damage stops the start");
     assert!(!exit.status.success());
     assert!(!exit.stderr.contains("panicked"), "{}", exit.stderr);
     exit

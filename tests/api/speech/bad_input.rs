@@ -203,6 +203,15 @@ async fn what_is_not_there_is_a_problem_and_not_a_page() {
 }
 
 #[tokio::test]
+async fn a_query_that_cannot_be_read_is_a_problem_too() {
+    let app = TestApp::spawn().await;
+    for path in ["/api/stream?after=1&after=2", "/login?token=a&token=b"] {
+        let got = app.get_as_supervisor(path).await;
+        assert_eq!((got.status, problem_code(&got).as_str()), (400, "bad-request"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_method_that_a_path_does_not_have_is_refused_as_a_problem() {
     let app = TestApp::spawn().await;
     let before = app.total().await;

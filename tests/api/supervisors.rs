@@ -1,0 +1,5 @@
+//! Supervisors: who they are, what they may do, and what two of them do at once.
+
+mod actions;
+mod privacy;
+mod sessions;
