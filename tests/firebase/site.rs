@@ -188,7 +188,7 @@ impl Script {
                 writes
             });
             let chunks = Box::new(chunks);
-            return Ok(Next::Reset(Reset { chunks, at_seq: head }));
+            return Ok(Next::Reset(Reset { chunks, at_seq: head, first_at: None }));
         }
         let mut writes = Writes::new();
         let mut last_seq = after.unwrap_or(0);

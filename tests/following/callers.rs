@@ -100,13 +100,14 @@ async fn heard(request: reqwest::RequestBuilder) -> Option<Reply> {
     serde_json::from_slice(&response.bytes().await.ok()?).ok()
 }
 
-/// All callers talk at once until the server dies, which it does after so many answers and a
-/// moment more.
-pub async fn talk_until_killed(
+/// All callers talk at once until the server ends, which it does after so many answers and a
+/// moment more, in the way of `end`.
+pub async fn talk_until(
     app: &mut TestApp,
     callers: Vec<Caller>,
     answers: usize,
     moment: std::time::Duration,
+    end: impl FnOnce(&mut TestApp),
 ) -> Vec<Caller> {
     let n_answers = Arc::new(AtomicUsize::new(0));
     let mut talking = JoinSet::new();
@@ -120,7 +121,7 @@ pub async fn talk_until_killed(
     .await;
     // Not a wait for anything: the crash comes at a moment that nobody chose.
     tokio::time::sleep(moment).await;
-    app.kill();
+    end(app);
     let mut callers: Vec<Caller> = talking.join_all().await;
     callers.sort_by(|a, b| a.number.cmp(&b.number));
     callers

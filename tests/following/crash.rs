@@ -7,13 +7,14 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::callers::{Caller, talk_until_killed, transcripts};
+use crate::callers::{Caller, talk_until, transcripts};
 use crate::fakes::rtdb::Rtdb;
 use crate::harness::{Event, EventStream, TestApp};
 use crate::mirroring::{mirrored, until_synced};
 
 const SEED: u64 = 20_261_120;
 const KILLS: usize = 12;
+const STOPS: usize = 3;
 const CALLERS: usize = 24;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,10 +24,19 @@ async fn no_durable_word_is_lost_by_any_crash() {
     let mut random = StdRng::seed_from_u64(SEED);
     let mut callers = Caller::many(CALLERS);
 
-    for _ in 0..KILLS {
+    for round in 0..KILLS + STOPS {
         let (answers, moment) = (random.random_range(1..150), random.random_range(0..20_000));
         let moment = Duration::from_micros(moment);
-        callers = talk_until_killed(&mut app, callers, answers, moment).await;
+        // Now and then a stop in between, so that a crash also meets a checkpoint and a rest.
+        let is_stop = round % (KILLS / STOPS + 1) == 2;
+        let end = |app: &mut TestApp| {
+            if is_stop {
+                assert!(app.stop_gracefully().0.success(), "{}", app.stderr());
+            } else {
+                app.kill();
+            }
+        };
+        callers = talk_until(&mut app, callers, answers, moment, end).await;
         app.restart().await;
     }
 
@@ -63,7 +73,7 @@ async fn a_board_that_comes_back_after_each_crash_sees_every_event_once() {
         let watching = tokio::spawn(watch(stream, seen));
         let (answers, moment) = (random.random_range(10..60), random.random_range(0..10_000));
         let moment = Duration::from_micros(moment);
-        callers = talk_until_killed(&mut app, callers, answers, moment).await;
+        callers = talk_until(&mut app, callers, answers, moment, TestApp::kill).await;
         (stream, seen) = watching.await.expect("watching does not fail");
         app.restart().await;
         stream = stream.resume(&app).await;

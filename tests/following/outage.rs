@@ -46,8 +46,11 @@ async fn callers_are_answered_while_the_database_is_down_and_all_arrives_later()
     assert_eq!(waiting["acked_seq"], 0);
     assert_eq!(waiting["pending"], waiting["head_seq"]);
     assert!(rtdb.history().is_empty());
+    let lag = async |app: &TestApp| sync(app).await["lag_seconds"].as_u64().unwrap_or(0);
+    wait_until("it is behind", async || lag(&app).await >= 2).await;
     app.restart().await;
     until_state(&app, "unreachable").await;
+    assert!(lag(&app).await >= 2, "a restart does not make what waits any younger");
 
     rtdb.come_back();
     until_synced(&app).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::writer::{Batch, Next, Reset, SourceError};
 use super::writes::{Limits, Writes};
 use crate::domain::{
-    Call, CallStarted, CallStatus, Event, PublishedCall, PublishedMessage, Record, Seq, SyncStatus,
+    Call, CallStarted, CallStatus, Event, PublishedCall, PublishedMessage, Record, Seq, SyncStatus, Timestamp,
 };
 use crate::journal::{Journal, Reader};
 
@@ -46,8 +46,7 @@ pub fn follow(
         if reader.position() == after {
             return Ok(Next::Nothing);
         }
-        let first_at =
-            first_at.and_then(|it| jiff::Timestamp::from_millisecond(it.as_millis()).ok());
+        let first_at = first_at.and_then(instant);
         Ok(Next::Batch(Batch { writes, last_seq: reader.position(), first_at }))
     }
 }
@@ -115,6 +114,7 @@ fn reset(journal: &Journal, limits: Limits) -> Reset {
     let (state, at_seq) = journal.snapshot_at_head();
     let mut calls: Vec<Arc<Call>> = state.calls().cloned().collect();
     calls.sort_unstable_by_key(|it| it.id);
+    let first_at = calls.iter().map(|it| it.started_at).min().and_then(instant);
     let mut calls = calls.into_iter().peekable();
     let chunks = std::iter::from_fn(move || {
         calls.peek()?;
@@ -125,7 +125,11 @@ fn reset(journal: &Journal, limits: Limits) -> Reset {
         }
         Some(writes)
     });
-    Reset { chunks: Box::new(chunks), at_seq }
+    Reset { chunks: Box::new(chunks), at_seq, first_at }
+}
+
+fn instant(at: Timestamp) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(at.as_millis()).ok()
 }
 
 fn whole(writes: &mut Writes, call: &Call) {

@@ -37,6 +37,8 @@ pub struct Reset {
     /// Made one by one, so that memory is bounded by one of them.
     pub chunks: Box<dyn Iterator<Item = Writes> + Send>,
     pub at_seq: u64,
+    /// Time of the oldest thing in it, for the lag.
+    pub first_at: Option<Timestamp>,
 }
 
 /// The loop. `S` gives what follows a sequence; `None` asks it to start from nothing.
@@ -111,8 +113,8 @@ where
     }
 
     fn reset(&mut self, reset: Reset) -> Flow {
-        let now = Timestamp::now();
-        self.delivery.progress.status.set_behind_since(now);
+        let since = reset.first_at.unwrap_or_else(Timestamp::now);
+        self.delivery.progress.status.set_behind_since(since);
         for chunk in reset.chunks {
             // Without a position, as a crash in between has to begin the reset again.
             if self.delivery.deliver(chunk, None) == Flow::Stop {
