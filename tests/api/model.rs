@@ -8,7 +8,7 @@ use crate::fakes::chat::{Case, ChatFake, MESSAGE, MODEL, Received};
 use crate::harness::{Builder, TestApp, wait_until};
 
 /// How much later than a deadline an answer may come on a busy machine.
-const SLACK: Duration = Duration::from_millis(1500);
+const SLACK: Duration = Duration::from_secs(4);
 
 /// A server that asks this model, once it has asked it to warm up: what is scripted from now on
 /// meets callers.
@@ -195,7 +195,7 @@ async fn without_its_model_the_server_answers_from_cards_at_once() {
         let reply = app.say("+15550100", &format!("And where is room {n}?")).await;
         assert_eq!((reply.answered_by.as_str(), reply.durable), ("card", true));
     }
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert_eq!(app.get("/status").await.json()["model"]["state"], "resting");
     assert_eq!(app.get("/health/ready").await.status, 200);
 
