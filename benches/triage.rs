@@ -6,22 +6,13 @@ use aurora::conversation::triage::Triage;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const SENTENCES: [(&str, &str); 4] = [
-    (
-        "danger",
-        "there's a fire in zone A and a man is trapped under the conveyor",
-    ),
-    (
-        "small_talk",
-        "hi I just wanted to ask when the next fire drill is going to be",
-    ),
+    ("danger", "there's a fire in zone A and a man is trapped under the conveyor"),
+    ("small_talk", "hi I just wanted to ask when the next fire drill is going to be"),
     (
         "denied",
         "no don't worry there is no fire the alarm went off because somebody burnt the toast",
     ),
-    (
-        "unknown_words",
-        "zxqv werty plonk blorg splat wibble wobble fnord garply waldo",
-    ),
+    ("unknown_words", "zxqv werty plonk blorg splat wibble wobble fnord garply waldo"),
 ];
 
 fn triage(criterion: &mut Criterion) {

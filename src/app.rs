@@ -67,7 +67,7 @@ pub struct Running {
 /// What cannot be used and what to do about it; nothing is left running.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let started = Instant::now();
-    fs::create_dir_all(&config.data_dir)
+    create_private(&config.data_dir)
         .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))?;
     let admin_token = admin_token(&config)?;
     let cards = Arc::new(load_cards(&config)?);
@@ -111,7 +111,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let link_base = config.link_base(address);
     let context = Data::new(Context {
         metrics: Metrics::new(&desk, &journal),
-        auth: Auth::new(admin_token.expose(), is_https),
+        auth: Auth::new(admin_token.expose(), is_https, config.trusted_proxies.clone()),
         rate: RateLimit::new(config.rate_limit),
         twiml: RwLock::new(Arc::new(twiml)),
         config,
@@ -225,6 +225,15 @@ fn admin_token(config: &Config) -> anyhow::Result<Secret> {
     Ok(Secret::new(token))
 }
 
+/// What callers say is nobody's business but the server's. A folder that is there stays as it is.
+fn create_private(dir: &Path) -> std::io::Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(dir)
+}
+
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -244,7 +253,12 @@ fn load_cards(config: &Config) -> anyhow::Result<Cards> {
 }
 
 fn twiml(config: &Config, cards: &Cards) -> anyhow::Result<Twiml> {
-    let twiml = Twiml::new(&config.language).context("AURORA_LANGUAGE")?;
+    let mut twiml = Twiml::new(&config.language).context("AURORA_LANGUAGE")?;
+    // Below a path of the public address, the provider would look for a relative action beside it.
+    let public = config.public_url.as_ref();
+    if let Some(url) = public.filter(|it| it[url::Position::BeforePath..] != *"/") {
+        twiml = twiml.with_base(url.as_str()).context("AURORA_PUBLIC_URL")?;
+    }
     Ok(twiml.with_hints(cards.hints()))
 }
 
@@ -304,7 +318,7 @@ fn spawn_snapshot(
 async fn tell_the_board(context: Data<Context>) {
     let mut interval = tokio::time::interval(BOARD_INTERVAL);
     let (mut told_sync, mut told_health) = (None, None);
-    while context.live.is_following() {
+    loop {
         interval.tick().await;
         let sync = json!(context.mirror.report(context.journal.head()));
         if told_sync.as_ref() != Some(&sync) {
@@ -320,6 +334,9 @@ async fn tell_the_board(context: Data<Context>) {
                      in memory."
                 },
             }));
+            if is_writable && told_health == Some(false) {
+                context.desk.storage_came_back().await;
+            }
             told_health = Some(is_writable);
         }
     }
@@ -329,7 +346,7 @@ async fn end_inactive_calls(context: Data<Context>) {
     let limit = context.config.inactivity;
     let mut interval = tokio::time::interval(INACTIVITY_INTERVAL.min(limit / 4));
     let mut alerted = FxHashSet::default();
-    while context.live.is_following() {
+    loop {
         interval.tick().await;
         if let Err(err) = context.desk.end_inactive(limit, &mut alerted).await {
             warn!(error = %err, "Inactive calls could not be ended.");

@@ -86,7 +86,7 @@ pub struct Config {
     /// `AURORA_MAX_STREAMS`: live streams at a time. Default 4000.
     pub max_streams: usize,
     /// `AURORA_RATE_LIMIT`: requests a second and caller of the JSON API; 0 for no limit. Default
-    /// 0 on loopback, else 20.
+    /// 0 where only this machine can reach the server, else 20.
     pub rate_limit: u32,
     /// `AURORA_WORKERS`: server threads. Default: one a core.
     pub workers: usize,
@@ -114,8 +114,7 @@ impl Config {
         let bind: SocketAddr =
             parse(get("AURORA_BIND"), "AURORA_BIND", "an address such as 127.0.0.1:5000")?
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5000)));
-        let is_local = bind.ip().is_loopback();
-        Ok(Self {
+        let mut config = Self {
             bind,
             data_dir: get("AURORA_DATA_DIR").map_or_else(|| "data".into(), PathBuf::from),
             node: node(get("AURORA_NODE"))?,
@@ -160,17 +159,22 @@ impl Config {
             max_streams: number(get("AURORA_MAX_STREAMS"), "AURORA_MAX_STREAMS", 1, 100_000)?
                 .unwrap_or(4_000) as usize,
             rate_limit: number(get("AURORA_RATE_LIMIT"), "AURORA_RATE_LIMIT", 0, 1_000_000)?
-                .unwrap_or(if is_local { 0 } else { 20 }),
+                .unwrap_or(u32::MAX),
             workers: match number(get("AURORA_WORKERS"), "AURORA_WORKERS", 1, 1_024)? {
                 Some(n) => n as usize,
                 None => std::thread::available_parallelism().map_or(2, |it| it.get()),
             },
-        })
+        };
+        if config.rate_limit == u32::MAX {
+            config.rate_limit = if config.is_local() { 0 } else { 20 };
+        }
+        Ok(config)
     }
 
-    /// Whether only this machine can reach the server.
+    /// Whether only this machine can reach the server. Behind a proxy everybody can, although it
+    /// listens on loopback.
     pub fn is_local(&self) -> bool {
-        self.bind.ip().is_loopback()
+        self.bind.ip().is_loopback() && self.public_url.is_none() && self.trusted_proxies.is_empty()
     }
 
     /// The start of every link to this server, without a slash at the end.

@@ -13,8 +13,8 @@ pub enum JournalError {
     #[error("cannot {doing} {}", .path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error(
-        "{} line {line} is damaged: {why}; nothing was changed. Restore the file from a backup, or \
-         move what cannot be read aside with `aurora repair`",
+        "{} line {line} is damaged: {why}; nothing was changed. Restore the file from a backup; \
+         docs/operations.md tells how to set a damaged line aside by hand",
         .file.display()
     )]
     Corrupt { file: PathBuf, line: u64, why: String },

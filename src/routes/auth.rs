@@ -31,6 +31,7 @@ pub struct Auth {
     token_digest: [u8; 32],
     session_key: [u8; 32],
     is_https: bool,
+    trusted_proxies: Vec<IpAddr>,
     /// Sessions that were logged out, until they would have expired.
     revoked: Mutex<FxHashMap<String, u64>>,
     failures: Mutex<FxHashMap<IpAddr, (u32, Instant)>>,
@@ -43,7 +44,7 @@ impl std::fmt::Debug for Auth {
 }
 
 impl Auth {
-    pub fn new(admin_token: &str, is_https: bool) -> Self {
+    pub fn new(admin_token: &str, is_https: bool, trusted_proxies: Vec<IpAddr>) -> Self {
         let mut key = Sha256::new();
         key.update(b"aurora session v1\0");
         key.update(admin_token.as_bytes());
@@ -51,6 +52,7 @@ impl Auth {
             token_digest: Sha256::digest(admin_token.as_bytes()).into(),
             session_key: key.finalize().into(),
             is_https,
+            trusted_proxies,
             revoked: Mutex::default(),
             failures: Mutex::default(),
         }
@@ -81,7 +83,7 @@ impl Auth {
     /// # Errors
     /// 401 for a wrong token, 429 after too many of them.
     pub fn log_in(&self, request: &HttpRequest, token: &str) -> Result<Cookie<'static>, ApiError> {
-        let peer = request.peer_addr().map(|it| it.ip());
+        let peer = self.client(request);
         self.may_try(peer)?;
         if !self.is_token(token) {
             self.failed(peer);
@@ -133,6 +135,15 @@ impl Auth {
             Hmac::<Sha256>::new_from_slice(&self.session_key).expect("HMAC takes any key length");
         mac.update(note.as_bytes());
         URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    }
+
+    /// Who asks: the peer, or whom a trusted proxy says that it asks for.
+    fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr()?.ip();
+        // Every proxy appends whom it saw: the last entry is the trusted proxy's own word.
+        let forwarded = request.headers().get("x-forwarded-for").and_then(|it| it.to_str().ok());
+        let client = forwarded.filter(|_| self.trusted_proxies.contains(&peer));
+        Some(client.and_then(|it| it.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer))
     }
 
     fn may_try(&self, peer: Option<IpAddr>) -> Result<(), ApiError> {

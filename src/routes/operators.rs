@@ -32,8 +32,9 @@ async fn status(context: Data<Context>) -> HttpResponse {
     let (journal, mirror, live) =
         (journal_health(&context), mirror_health(&context), &context.live);
     let redis = redis_health(context.config.redis.as_ref()).await;
-    let is_well = journal["healthy"] == true && redis.0;
-    let is_degraded = mirror["healthy"] != true || !live.is_following();
+    let is_well = journal["healthy"] == true;
+    // No turn waits for these.
+    let is_degraded = mirror["healthy"] != true || !live.is_following() || !redis.0;
     let open = context.journal.view(|state| state.n_open());
     HttpResponse::Ok().json(json!({
         "status": match (is_well, is_degraded) {

@@ -18,6 +18,7 @@ async fn a_wrong_setting_stops_the_start_and_is_named() {
         ("AURORA_DATA_DIR", "/dev/null/aurora"),
         ("AURORA_NODE", "a b"),
         ("AURORA_PUBLIC_URL", "calls.example.com"),
+        ("AURORA_PUBLIC_URL", "https://calls.example.com/?line=2"),
         ("AURORA_TRUSTED_PROXIES", "10.0.0.1, proxy"),
         ("AURORA_ADMIN_TOKEN", "short"),
         ("AURORA_ADMIN_TOKEN", "with blanks in the middle"),
@@ -51,6 +52,23 @@ async fn a_wrong_setting_stops_the_start_and_is_named() {
         // A secret that is wrong is still a secret.
         assert!(name != "AURORA_ADMIN_TOKEN" || !said.contains(value), "{said}");
     }
+}
+
+#[tokio::test]
+async fn settings_come_from_a_file_too_and_the_environment_goes_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(".env");
+    fs::write(&file, "AURORA_ADMIN_TOKEN=a-token-from-the-file\nAURORA_LANGUAGE=pt-BR\n").unwrap();
+    let from_there = TestApp::builder().current_dir(dir.path());
+
+    let app = from_there.clone().env("AURORA_LANGUAGE", "de-DE").spawn().await;
+
+    assert_eq!(app.token, "a-token-from-the-file");
+    let greeting = app.post_form("/incoming-call", &[("CallSid", "CA1")], &[]).await;
+    assert!(greeting.text().contains("language=\"de-DE\""));
+    fs::write(&file, "AURORA_ADMIN_TOKEN='never closed\n").unwrap();
+    let said = from_there.try_spawn().await.expect_err("it cannot be read").stderr;
+    assert!(said.contains(".env"), "{said}");
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ pub struct Builder {
     settings: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
     survives_full_disk: bool,
+    current_dir: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -79,6 +80,12 @@ impl Builder {
     /// [`TestApp::fill_disk`] can be used.
     pub fn survives_full_disk(mut self) -> Self {
         self.survives_full_disk = true;
+        self
+    }
+
+    /// Starts it from there: where it looks for `.env`. Else from where there is none.
+    pub fn current_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.current_dir = Some(path.into());
         self
     }
 
@@ -123,7 +130,8 @@ impl Builder {
         {
             bind.1 = format!("{host}:{port}");
         }
-        Process::start(&settings, self.survives_full_disk)
+        let folder = self.current_dir.as_deref().unwrap_or(Path::new("/"));
+        Process::start(&settings, folder, self.survives_full_disk)
     }
 }
 

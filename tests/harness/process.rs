@@ -1,6 +1,7 @@
 //! The server's process: started, watched, signalled, ended.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -31,7 +32,11 @@ pub struct Process {
 
 impl Process {
     /// Starts the binary and reads what it tells a person; what it said if it ends instead.
-    pub fn start(settings: &[(String, String)], survives_full_disk: bool) -> Result<Self, Exit> {
+    pub fn start(
+        settings: &[(String, String)],
+        folder: &Path,
+        survives_full_disk: bool,
+    ) -> Result<Self, Exit> {
         let aurora = env!("CARGO_BIN_EXE_aurora");
         let mut command = if survives_full_disk {
             let mut shell = Command::new("sh");
@@ -40,12 +45,11 @@ impl Process {
         } else {
             Command::new(aurora)
         };
-        // Not from the repository's root, where a developer's `.env` may lie.
         let mut child = command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(settings.iter().map(|it| (&it.0, &it.1)))
-            .current_dir(std::env::temp_dir())
+            .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -128,7 +128,7 @@ pub fn start(
         urgency,
     }));
     if urgency == Urgency::Critical {
-        alert(draft, AlertKind::CriticalCall, call_id);
+        alert(draft, AlertKind::CriticalCall, Some(call_id));
     }
     Ok(call_id)
 }
@@ -270,20 +270,22 @@ fn raise(draft: &mut Draft<'_>, call: &Call, urgency: Urgency) {
         by: None,
     }));
     if urgency == Urgency::Critical {
-        alert(draft, AlertKind::CriticalCall, call.id);
+        alert(draft, AlertKind::CriticalCall, Some(call.id));
     }
 }
 
-pub fn alert(draft: &mut Draft<'_>, kind: AlertKind, call_id: CallId) {
+pub fn alert(draft: &mut Draft<'_>, kind: AlertKind, call_id: Option<CallId>) {
     let detail = match kind {
         AlertKind::CriticalCall => "A caller may be in danger.",
         AlertKind::CriticalSilence => "Nothing was heard of a critical call for a long time.",
-        AlertKind::StorageFailed => "What callers said could not be put on disk for a time.",
+        AlertKind::StorageFailed => {
+            "For a time, what callers said was only in memory; it is on disk now."
+        }
     };
     draft.push(Event::AlertRaised(Alert {
         alert_id: AlertId(new_ulid(draft)),
         kind,
-        call_id: Some(call_id),
+        call_id,
         detail: detail.into(),
         at: draft.now,
     }));

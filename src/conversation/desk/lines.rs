@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use tracing::warn;
 
 use super::answer::{Answer, Caller, DeskError, Next};
 use super::decide::{self, alert, open_call, pass_on};
@@ -160,6 +161,17 @@ impl Desk {
             .map(|_| ())
     }
 
+    /// The disk takes writes again: supervisors are to know that it did not.
+    pub async fn storage_came_back(&self) {
+        let raised = self.journal.submit(Need::Durable, |_, draft| {
+            alert(draft, AlertKind::StorageFailed, None);
+            Ok::<_, JournalError>(())
+        });
+        if let Err(err) = raised.await {
+            warn!(error = %err, "The disk came back and failed again.");
+        }
+    }
+
     /// Ends calls of which nothing was heard for `limit`; a critical one raises an alert instead,
     /// once, and a held one is its supervisor's. `alerted` is the caller's memory of that.
     ///
@@ -192,7 +204,7 @@ impl Desk {
                         state.call(id).is_some_and(|it| it.is_open() && it.last_seq == seen);
                     match (is_same, is_critical) {
                         (false, _) => {}
-                        (true, true) => alert(draft, AlertKind::CriticalSilence, id),
+                        (true, true) => alert(draft, AlertKind::CriticalSilence, Some(id)),
                         (true, false) => draft.push(Event::CallEnded(CallEnded {
                             call_id: id,
                             reason: EndReason::Inactivity,

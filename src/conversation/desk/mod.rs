@@ -140,7 +140,9 @@ impl Desk {
             None => self.turn_with_cards(&words).await,
         };
         match answer {
-            Err(DeskError::Journal(JournalError::Panicked)) => Box::pin(self.plain_turn(&words)).await,
+            Err(DeskError::Journal(JournalError::Panicked)) => {
+                Box::pin(self.plain_turn(&words)).await
+            }
             other => other,
         }
         .or_else(|err| match err {

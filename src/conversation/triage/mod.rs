@@ -79,11 +79,7 @@ impl Triage {
             not: one("PLAIN_NOT"),
         };
         let grammar = Grammar::new(&rules);
-        Self {
-            rules,
-            habits,
-            grammar,
-        }
+        Self { rules, habits, grammar }
     }
 
     /// Rates one utterance: what speech recognition heard, or what somebody typed.

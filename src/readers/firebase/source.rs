@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::writer::{Batch, Next, Reset, SourceError};
 use super::writes::{Limits, Writes};
 use crate::domain::{
-    Call, CallStarted, CallStatus, Event, PublishedCall, PublishedMessage, Record, Seq, SyncStatus, Timestamp,
+    Call, CallStarted, CallStatus, Event, PublishedCall, PublishedMessage, Record, Seq, SyncStatus,
+    Timestamp,
 };
 use crate::journal::{Journal, Reader};
 

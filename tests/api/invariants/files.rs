@@ -61,7 +61,7 @@ async fn unreadable_is_not_empty() {
     let before = contents(dir);
     let said = refusal(dir, &[]).await.stderr;
     let file = journal.file_name().unwrap().to_str().unwrap();
-    for part in [file, "line 3", "damaged", "aurora repair", "backup"] {
+    for part in [file, "line 3", "damaged", "docs/operations.md", "backup"] {
         assert!(said.contains(part), "`{part}` is missing in: {said}");
     }
     assert_eq!(contents(dir), before, "nothing was changed");

@@ -1,5 +1,7 @@
 //! The same webhook delivered again: one turn, one answer, byte for byte.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -7,7 +9,6 @@ use super::said_to;
 use crate::fakes::chat::{Case, ChatFake};
 use crate::harness::{Got, TestApp};
 use crate::model::spawn_with_model;
-use std::time::Duration;
 
 const SPOKEN: [(&str, &str); 4] = [
     ("CallSid", "CA1"),
@@ -61,6 +62,25 @@ async fn fifty_deliveries_share_one_question_to_the_model() {
 
     assert_eq!(fake.requests().len(), asked + 1);
     assert_eq!(said_to(&app, "CA1").await.len(), 2);
+}
+
+/// A program that sends its request twice while the first is being answered; later it may say the
+/// same words again.
+#[tokio::test]
+async fn the_same_words_at_once_are_one_turn_of_the_json_api() {
+    let fake = ChatFake::start();
+    let patient = TestApp::builder().env("AURORA_ANSWER_DEADLINE_MS", "10000");
+    let app = spawn_with_model(&fake, patient).await;
+    fake.otherwise(Case::SlowGap(Duration::from_millis(500)));
+    let asked = fake.requests().len();
+
+    let replies = join_all((0..50).map(|_| app.say("+15550100", "Where is the office?"))).await;
+
+    assert!(replies.iter().all(|it| *it == replies[0]));
+    assert_eq!(fake.requests().len(), asked + 1);
+    assert_eq!(app.messages(replies[0].conversation()).await.len(), 2);
+    app.say("+15550100", "Where is the office?").await;
+    assert_eq!(app.messages(replies[0].conversation()).await.len(), 4);
 }
 
 #[tokio::test]

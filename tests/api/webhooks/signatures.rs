@@ -125,6 +125,27 @@ async fn what_is_forged_stale_or_unsigned_is_refused_and_stored_nowhere() {
     assert_eq!(n_calls(&app).await, 1);
 }
 
+/// However the public address is written, the provider comes back to where it was called.
+#[tokio::test]
+async fn the_public_address_may_have_a_slash_a_port_and_a_path() {
+    let form: &Form<'_> = &[("CallSid", "CA1"), ("From", "+15550100")];
+    for (public, action) in [
+        ("https://calls.example.com/", "/process-speech"),
+        ("https://calls.example.com:443", "/process-speech"),
+        ("https://calls.example.com:8443", "/process-speech"),
+        ("https://example.com/voice", "https://example.com/voice/process-speech"),
+        ("https://example.com/voice/", "https://example.com/voice/process-speech"),
+    ] {
+        let app = signed_server().env("AURORA_PUBLIC_URL", public).spawn().await;
+        let url = format!("{}/incoming-call", public.trim_end_matches('/'));
+        let got = post(&app, "/incoming-call", form, &signature(TOKEN, &url, form)).await;
+        assert_eq!(got.status, 200, "{public}: {}", got.text());
+        let twiml = Twiml::read(&got);
+        assert_eq!(twiml.gather().unwrap()["action"], action);
+        assert_eq!(twiml.text_of("Redirect"), action);
+    }
+}
+
 #[tokio::test]
 async fn both_tokens_are_taken_while_one_replaces_the_other() {
     let app = signed_server().env("TWILIO_AUTH_TOKEN", format!("{TOKEN}, the-new-one")).spawn();
