@@ -77,7 +77,8 @@ async fn without_a_database_the_mirror_is_off_and_nothing_is_amiss() {
     let reply = app.say(CALLER, "Hello").await;
 
     assert!(reply.durable);
-    assert_eq!(sync(&app).await["state"], "off");
+    let off = sync(&app).await;
+    assert_eq!((&off["state"], &off["pending"]), (&json!("off"), &json!(0)));
     assert_eq!(app.get("/health/firebase").await.status, 200);
     assert_eq!(app.get("/status").await.json()["status"], "ok");
     let retry = app.act("/api/sync/retry", &json!({})).await;

@@ -114,7 +114,8 @@ impl MirrorStatus {
     pub fn report(&self, head_seq: u64, now: Timestamp) -> SyncReport {
         let acked_seq = self.acked_seq();
         let told = self.told();
-        let pending = head_seq.saturating_sub(acked_seq);
+        // Where nothing is mirrored, nothing waits to be.
+        let pending = if told.is_on { head_seq.saturating_sub(acked_seq) } else { 0 };
         let state = match told.trouble {
             _ if !told.is_on => State::Off,
             Some(Trouble::Unreachable) => State::Unreachable,
@@ -182,7 +183,8 @@ mod tests {
     #[test]
     fn the_report_tells_the_state_of_the_mirror() {
         let status = MirrorStatus::new();
-        assert_eq!(status.report(5, second(0)).state, State::Off);
+        let report = status.report(5, second(0));
+        assert_eq!((report.state, report.pending), (State::Off, 0));
 
         status.switch(true);
         status.set_behind_since(second(100));

@@ -37,7 +37,7 @@ pub struct Reset {
     /// Made one by one, so that memory is bounded by one of them.
     pub chunks: Box<dyn Iterator<Item = Writes> + Send>,
     pub at_seq: u64,
-    /// Time of the oldest thing in it, for the lag.
+    /// Time of the oldest thing in it, for the lag; `None` if there is nothing in it.
     pub first_at: Option<Timestamp>,
 }
 
@@ -113,9 +113,12 @@ where
     }
 
     fn reset(&mut self, reset: Reset) -> Flow {
-        let since = reset.first_at.unwrap_or_else(Timestamp::now);
-        self.delivery.progress.status.set_behind_since(since);
+        if let Some(since) = reset.first_at {
+            self.delivery.progress.status.set_behind_since(since);
+        }
+        let mut is_empty = true;
         for chunk in reset.chunks {
+            is_empty = false;
             // Without a position, as a crash in between has to begin the reset again.
             if self.delivery.deliver(chunk, None) == Flow::Stop {
                 return Flow::Stop;
@@ -124,6 +127,8 @@ where
         loop {
             match self.delivery.deliver(Writes::new(), Some(reset.at_seq)) {
                 Flow::Done => break,
+                // Nothing was sent that had to be sent again: look what has come meanwhile.
+                Flow::Reread if is_empty => return Flow::Reread,
                 Flow::Reread => continue,
                 Flow::Stop => return Flow::Stop,
             }
