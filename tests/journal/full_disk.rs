@@ -38,7 +38,7 @@ impl Other {
             .args(around)
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "full_disk::other_process"])
-            .args(["--ignored", "--nocapture"])
+            .arg("--nocapture")
             .env(FOLDER, dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -86,8 +86,8 @@ impl Drop for Other {
     }
 }
 
+/// Not a test but the other process, when the tests below start it.
 #[test]
-#[ignore = "the other process; started by the tests below"]
 fn other_process() {
     let Some(dir) = std::env::var_os(FOLDER) else { return };
     // Without memory for records, so that its reader reads the files.
@@ -182,7 +182,6 @@ fn a_write_that_stops_in_mid_line_costs_nothing_and_is_ignored_for_ever() {
 }
 
 #[test]
-#[ignore = "needs strace and the right to trace"]
 fn what_was_written_but_not_synced_is_shown_to_nobody() {
     let dir = folder();
     let strace = "strace -f -qq -o /dev/null --trace=fdatasync --inject=fdatasync:error=EIO:when=2";
