@@ -114,6 +114,7 @@ impl Journal {
             lines: Vec::new(),
             retry: None,
             has_news: false,
+            was_alone: false,
         };
         let (commands, waiting) = sync_channel(WAITING);
         let thread = std::thread::Builder::new()

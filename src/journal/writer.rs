@@ -53,6 +53,8 @@ pub(super) struct Writer {
     pub retry: Option<Retry>,
     /// Shown and not yet rung for.
     pub has_news: bool,
+    /// The last batch was one commit.
+    pub was_alone: bool,
 }
 
 /// Since when the disk fails and when it is tried next.
@@ -91,7 +93,7 @@ impl Writer {
         events: &mut Vec<Event>,
     ) -> bool {
         let first = match &self.retry {
-            None => next(commands),
+            None => self.next(commands),
             Some(retry) => {
                 let wait = retry.at.saturating_duration_since(Instant::now());
                 match commands.recv_timeout(wait) {
@@ -116,6 +118,21 @@ impl Writer {
             }
         }
         true
+    }
+
+    /// The next command. After a lone caller the thread looks again for a moment before it sleeps:
+    /// whoever was just answered often speaks again at once, and waking up costs as much as half a
+    /// sync. After many, others need the core more.
+    fn next(&self, commands: &Receiver<Command>) -> Command {
+        let since = Instant::now();
+        while self.was_alone && since.elapsed() < AWAKE {
+            match commands.try_recv() {
+                Ok(command) => return command,
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+                Err(TryRecvError::Disconnected) => return Command::Close,
+            }
+        }
+        commands.recv().unwrap_or(Command::Close)
     }
 
     fn takes(&self, need: Need) -> bool {
@@ -144,6 +161,7 @@ impl Writer {
             Some(retry) if retry.at <= Instant::now() => self.try_new_segment(),
             Some(_) => {}
         }
+        self.was_alone = jobs.len() == 1;
         let seq = self.state.seq();
         let outcome = if self.retry.is_none() { Outcome::Durable } else { Outcome::Kept };
         let n_kept = if self.retry.is_none() { 0 } else { self.unwritten.len() };
@@ -237,20 +255,6 @@ impl Writer {
         // A burst's buffer is not kept for ever.
         self.lines.shrink_to(1024 * 1024);
     }
-}
-
-/// The next command. For a moment it looks again instead of sleeping: whoever was just answered
-/// often speaks again at once, and waking up costs as much as half a sync.
-fn next(commands: &Receiver<Command>) -> Command {
-    let since = Instant::now();
-    while since.elapsed() < AWAKE {
-        match commands.try_recv() {
-            Ok(command) => return command,
-            Err(TryRecvError::Empty) => std::thread::yield_now(),
-            Err(TryRecvError::Disconnected) => return Command::Close,
-        }
-    }
-    commands.recv().unwrap_or(Command::Close)
 }
 
 impl Drop for Writer {

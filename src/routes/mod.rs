@@ -96,8 +96,8 @@ pub fn configure(service: &mut ServiceConfig, context: &Data<Context>) {
         .app_data(QueryConfig::default().error_handler(|_, _| {
             ApiError::BadRequest("the query after the path cannot be read".to_owned()).into()
         }))
-        .configure(webhooks::configure)
         .configure(speech::configure)
+        .configure(webhooks::configure)
         .service(scope("").wrap(security_headers()).configure(looked_at));
 }
 

@@ -1,5 +1,6 @@
 //! The JSON API for callers: programs, the browser phone, `curl`.
 
+use actix_web::http::header::ContentType;
 use actix_web::web::{Data, Payload, ServiceConfig, post};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,10 @@ async fn process_speech(
     for header in PLAIN_HEADERS {
         response.insert_header(header);
     }
-    Ok(response.json(SpeechReply::from(&answer)))
+    let mut json = Vec::with_capacity(768);
+    serde_json::to_writer(&mut json, &SpeechReply::from(&answer))
+        .map_err(|err| ApiError::BadRequest(err.to_string()))?;
+    Ok(response.content_type(ContentType::json()).body(json))
 }
 
 type Said = (Caller, Option<(Utterance, bool)>, Option<f32>);
