@@ -182,8 +182,14 @@ fn registered_routes() -> BTreeSet<(String, String)> {
             let (path, rest) = registered.split_once('"').expect("a path ends");
             let method = rest.trim_start_matches(',').trim_start();
             let method = method.split('(').next().expect("a method").rsplit("::").next();
-            routes.insert((method.expect("a name").to_owned(), with_plain_parameters(path)));
+            let method = method.expect("a name");
+            // Whatever answers GET may answer HEAD; that needs no description.
+            if method != "head" {
+                routes.insert((method.to_owned(), with_plain_parameters(path)));
+            }
         }
+        // The scope of everything that is looked at has no path of its own.
+        let source = source.replace(".service(scope(\"\")", "");
         // Other ways to register a route would not be seen above.
         for other in [".service(", "web::resource(", "web::scope(", "#[get(", "#[post("] {
             assert!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, ServiceConfig, get};
+use actix_web::web::{Data, ServiceConfig, get, head};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,6 +19,12 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
 pub fn configure(service: &mut ServiceConfig) {
     service
+        // Monitors ask with HEAD.
+        .route("/status", head().to(status))
+        .route("/health/live", head().to(live))
+        .route("/health/ready", head().to(ready))
+        .route("/health/redis", head().to(redis))
+        .route("/health/firebase", head().to(firebase))
         .route("/status", get().to(status))
         .route("/health/live", get().to(live))
         .route("/health/ready", get().to(ready))
