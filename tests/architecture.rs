@@ -12,10 +12,12 @@ use std::path::{Path, PathBuf};
 use paths::{Found, paths};
 
 /// Who may know whom, besides itself. A reader is a folder or file below `readers`.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &[]),
+    // Speaks to a server over HTTP, like any caller.
+    ("load", &[]),
     ("telephony", &["domain"]),
     ("journal", &["domain"]),
     ("conversation", &["journal", "domain"]),

@@ -32,6 +32,7 @@ pub struct Subscription {
     /// Sent before anything else.
     first: VecDeque<Bytes>,
     heartbeat: Pin<Box<Sleep>>,
+    is_over: bool,
 }
 
 impl std::fmt::Debug for Subscription {
@@ -60,6 +61,7 @@ impl Subscription {
             controls: 0,
             first: VecDeque::from([Bytes::from(retry)]),
             heartbeat: Box::pin(sleep_until(Instant::now() + phase)),
+            is_over: false,
             live,
         };
         let held = last.filter(|it| {
@@ -81,11 +83,14 @@ impl Subscription {
             self.live.gaps.fetch_add(1, Ordering::Relaxed);
             self.first.push_back(frame::event(None, "gap", &self.beat()));
         }
-        // A conversation that has left since: the stream has nothing more to tell.
-        if let Some((initial, seq)) = self.live.initial(self.topic) {
-            self.first.push_back(initial);
-            self.cursor = seq;
-            self.slot.set_pending(Some(seq + 1));
+        match self.live.initial(self.topic) {
+            Some((initial, seq)) => {
+                self.first.push_back(initial);
+                self.cursor = seq;
+                self.slot.set_pending(Some(seq + 1));
+            }
+            // The conversation has left since: there is nothing more to tell.
+            None => self.is_over = true,
         }
     }
 
@@ -134,6 +139,9 @@ impl Stream for Subscription {
         self.slot.register(cx.waker());
         if let Some(bytes) = self.next_bytes() {
             return Poll::Ready(Some(Ok(bytes)));
+        }
+        if self.is_over {
+            return Poll::Ready(None);
         }
         if self.heartbeat.as_mut().poll(cx).is_ready() {
             self.heartbeat.as_mut().reset(Instant::now() + HEARTBEAT);
