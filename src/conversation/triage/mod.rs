@@ -29,13 +29,15 @@ use self::rules::{Role, Rules};
 use self::tokens::{Habits, Token};
 use crate::domain::{Topic, Urgency};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     include_str!("rules/classes.rules"),
     include_str!("rules/context.rules"),
     include_str!("rules/harmless.rules"),
     include_str!("rules/people.rules"),
     include_str!("rules/hazards.rules"),
     include_str!("rules/urgent.rules"),
+    include_str!("rules/accidents.rules"),
+    include_str!("rules/everyday.rules"),
     include_str!("rules/foreign.rules"),
 ];
 
@@ -97,7 +99,7 @@ impl Triage {
 
         let clauses = Clauses::new(&tokens, &self.rules, &self.grammar, &found);
         let calm = Calm::new(&clauses, &found);
-        let hidden = Hidden::new(tokens.len(), &found);
+        let hidden = Hidden::new(&clauses, &found);
         found
             .iter()
             .filter(|(role, span)| !hidden.hides(*span) && counts(*role, *span, &clauses, &calm))
@@ -128,7 +130,7 @@ impl Triage {
         let found = self.find(&tokens);
         let clauses = Clauses::new(&tokens, &self.rules, &self.grammar, &found);
         let calm = Calm::new(&clauses, &found);
-        let hidden = Hidden::new(tokens.len(), &found);
+        let hidden = Hidden::new(&clauses, &found);
         let mut lines = Vec::new();
         for (at, token) in tokens.iter().enumerate() {
             for &id in &self.rules.by_anchor[usize::from(token.word)] {
@@ -190,13 +192,13 @@ struct Hidden {
 }
 
 impl Hidden {
-    fn new(n_tokens: usize, found: &[(Role, Span)]) -> Self {
+    fn new(clauses: &Clauses<'_>, found: &[(Role, Span)]) -> Self {
         let mut by_word: Vec<Option<Span>> = Vec::new();
         for (role, span) in found {
-            if *role != Role::Neutral {
+            if *role != Role::Neutral || clauses.leaps_border(*span) {
                 continue;
             }
-            by_word.resize(n_tokens, None);
+            by_word.resize(clauses.senses.len(), None);
             for at in span.positions() {
                 if by_word[at].is_none_or(|it| it.n_words() < span.n_words()) {
                     by_word[at] = Some(*span);
