@@ -185,6 +185,9 @@ fn rank(topic: Option<Topic>) -> u8 {
     }
 }
 
+/// A danger with this many words that no figure of speech takes is heard all the same.
+const WITNESSES: usize = 3;
+
 /// The words that figures of speech and harmless compounds take for themselves.
 struct Hidden {
     /// By word: the longest harmless match on it.
@@ -210,9 +213,12 @@ impl Hidden {
 
     /// Whether a harmless match shares a word with this one and also has words that it lacks.
     fn hides(&self, span: Span) -> bool {
-        let mut positions = span.positions();
-        !self.by_word.is_empty()
-            && positions.any(|at| self.by_word[at].is_some_and(|it| !it.is_within(span)))
+        if self.by_word.is_empty() {
+            return false;
+        }
+        let is_open = |at: &usize| self.by_word[*at].is_none();
+        let is_hidden = |at: usize| self.by_word[at].is_some_and(|it| !it.is_within(span));
+        span.positions().any(is_hidden) && span.positions().filter(is_open).count() < WITNESSES
     }
 }
 
