@@ -13,6 +13,7 @@ mod borders;
 mod calm;
 mod clauses;
 mod compiler;
+mod evidence;
 mod lexicon;
 mod pattern;
 mod rules;
@@ -24,6 +25,7 @@ use std::sync::LazyLock;
 use self::borders::Grammar;
 use self::calm::Calm;
 use self::clauses::{Clauses, FICTION, OF_SOMEBODY, PAST, SUPPOSED};
+use self::evidence::{Evidence, Opinion};
 use self::pattern::Span;
 use self::rules::{Role, Rules};
 use self::tokens::{Habits, Token};
@@ -40,6 +42,7 @@ const FILES: [&str; 9] = [
     include_str!("rules/everyday.rules"),
     include_str!("rules/foreign.rules"),
 ];
+const WEIGHTS: &str = include_str!("rules/evidence.weights");
 
 /// What triage makes of an utterance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,6 +57,7 @@ pub struct Triage {
     rules: Rules,
     habits: Habits,
     grammar: Grammar,
+    evidence: Evidence,
 }
 
 impl Triage {
@@ -66,7 +70,7 @@ impl Triage {
         &BUILTIN
     }
 
-    fn new(rules: Rules) -> Self {
+    fn new(mut rules: Rules) -> Self {
         let one = |name: &str| rules.class(name)[0];
         let habits = Habits {
             articles: rules.class("ARTICLES"),
@@ -81,40 +85,52 @@ impl Triage {
             not: one("PLAIN_NOT"),
         };
         let grammar = Grammar::new(&rules);
-        Self {
-            rules,
-            habits,
-            grammar,
-        }
+        let evidence = Evidence::parse(WEIGHTS, &mut rules.lexicon);
+        Self { rules, habits, grammar, evidence }
     }
 
     /// Rates one utterance: what speech recognition heard, or what somebody typed.
     pub fn assess(&self, speech: &str) -> Assessment {
         let tokens = tokens::tokenise(speech, &self.rules.lexicon, &self.habits);
         let found = self.find(&tokens);
+        let opinion = self.evidence.opinion(&tokens);
+        let critical = Assessment { urgency: Urgency::Critical, topic: None };
         let is_danger = |it: &(Role, Span)| matches!(it.0, Role::Danger { .. });
         if !found.iter().any(is_danger) {
-            return Assessment::default();
+            let is_overlooked = opinion == Opinion::Danger;
+            return if is_overlooked { critical } else { Assessment::default() };
         }
 
         let clauses = Clauses::new(&tokens, &self.rules, &self.grammar, &found);
         let calm = Calm::new(&clauses, &found);
         let hidden = Hidden::new(&clauses, &found);
-        found
+        // A danger that is denied, supposed or past is understood: the words alone know no better.
+        let mut is_understood = false;
+        let rated = found
             .iter()
-            .filter(|(role, span)| !hidden.hides(*span) && counts(*role, *span, &clauses, &calm))
-            .filter_map(|(role, _)| match *role {
-                Role::Danger { urgency, topic, .. } => Some(Assessment { urgency, topic }),
+            .filter_map(|(role, span)| match *role {
+                Role::Danger { urgency, topic, .. } if !hidden.hides(*span) => {
+                    let counts = counts(*role, *span, &clauses, &calm);
+                    is_understood |= !counts && urgency == Urgency::Critical;
+                    counts.then_some(Assessment { urgency, topic })
+                }
                 _ => None,
             })
             .max_by_key(|it| (it.urgency, Reverse(rank(it.topic))))
-            .unwrap_or_default()
+            .unwrap_or_default();
+        match opinion {
+            Opinion::Everyday => Assessment::default(),
+            Opinion::Danger if !is_understood && rated.urgency < Urgency::Critical => {
+                Assessment { topic: rated.topic, ..critical }
+            }
+            _ => rated,
+        }
     }
 
     fn find(&self, tokens: &[Token]) -> Vec<(Role, Span)> {
         let mut found = Vec::with_capacity(16);
         for (at, token) in tokens.iter().enumerate() {
-            for &id in &self.rules.by_anchor[usize::from(token.word)] {
+            for &id in self.rules.anchored(token.word) {
                 let rule = &self.rules.rules[usize::from(id)];
                 if let Some(span) = rule.pattern.match_at(at, tokens, &self.rules.sets) {
                     found.push((rule.role, span));
@@ -133,7 +149,7 @@ impl Triage {
         let hidden = Hidden::new(&clauses, &found);
         let mut lines = Vec::new();
         for (at, token) in tokens.iter().enumerate() {
-            for &id in &self.rules.by_anchor[usize::from(token.word)] {
+            for &id in self.rules.anchored(token.word) {
                 let rule = &self.rules.rules[usize::from(id)];
                 let Some(span) = rule.pattern.match_at(at, &tokens, &self.rules.sets) else {
                     continue;
@@ -224,3 +240,5 @@ impl Hidden {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod weigh;

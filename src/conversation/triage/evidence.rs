@@ -1,0 +1,111 @@
+//! Evidence: what single words and pairs of neighbours say about danger, where no rule was foreseen.
+//!
+//! Each has a weight, learned from the labelled sentences by logistic regression (`weigh.rs`).
+//! Their sum is a second opinion: a clear one raises what the rules overlooked, and lowers what a
+//! rule took for danger in words that are nothing but everyday talk.
+
+use rustc_hash::FxHashMap;
+
+use super::lexicon::{Lexicon, UNKNOWN, WordId};
+use super::tokens::{SENTENCE, Token};
+
+/// Above this, a sentence without a rule is taken for danger. From leave-one-set-out trials.
+const DANGER: f32 = 0.8;
+/// Below this, a rule that matched is taken for a misunderstanding.
+const EVERYDAY: f32 = -1.1;
+/// In a longer sentence the words around say too little about one clause.
+const MAX_EVERYDAY: usize = 16;
+
+/// Stands in a pair for the start or the end of a sentence. Its word can't be said.
+pub(super) const EDGE: &str = "^";
+
+/// The weights.
+pub(super) struct Evidence {
+    edge: WordId,
+    by_word: Vec<f32>,
+    by_pair: FxHashMap<(WordId, WordId), f32>,
+}
+
+/// The second opinion on an utterance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opinion {
+    Danger,
+    Unsure,
+    Everyday,
+}
+
+impl Evidence {
+    /// Reads the weights: lines of `hundredths word word_pair ...`. Makes their words known.
+    pub(super) fn parse(file: &str, lexicon: &mut Lexicon) -> Self {
+        let edge = lexicon.intern(EDGE);
+        let (mut by_word, mut by_pair) = (Vec::new(), FxHashMap::default());
+        for line in file.lines().filter(|it| !it.starts_with('#')) {
+            let mut items = line.split(' ');
+            let weight = items.next().and_then(|it| it.parse::<f32>().ok());
+            let weight = weight.expect("a line of weights starts with a number") / 100.0;
+            for item in items {
+                if let Some((first, second)) = item.split_once('_') {
+                    by_pair.insert((lexicon.intern(first), lexicon.intern(second)), weight);
+                } else {
+                    let word = usize::from(lexicon.intern(item));
+                    by_word.resize(by_word.len().max(word + 1), 0.0);
+                    by_word[word] = weight;
+                }
+            }
+        }
+        Self { edge, by_word, by_pair }
+    }
+
+    /// What the sentence that speaks most of danger amounts to.
+    pub(super) fn opinion(&self, tokens: &[Token]) -> Opinion {
+        let (mut score, mut is_short) = (f32::NEG_INFINITY, true);
+        for sentence in sentences(tokens) {
+            score = score.max(self.score(sentence));
+            is_short &= sentence.len() <= MAX_EVERYDAY;
+        }
+        if score > DANGER {
+            Opinion::Danger
+        } else if score < EVERYDAY && is_short {
+            Opinion::Everyday
+        } else {
+            Opinion::Unsure
+        }
+    }
+
+    fn score(&self, sentence: &[Token]) -> f32 {
+        let (mut sum, mut n_features) = (0.0, 1.0);
+        each_feature(sentence, self.edge, |feature| {
+            n_features += 1.0;
+            sum += match feature {
+                (word, UNKNOWN) => self.by_word.get(usize::from(word)),
+                pair => self.by_pair.get(&pair),
+            }
+            .unwrap_or(&0.0);
+        });
+        sum / f32::sqrt(n_features)
+    }
+}
+
+/// The sentences of an utterance.
+pub(super) fn sentences(tokens: &[Token]) -> impl Iterator<Item = &[Token]> {
+    tokens.chunk_by(|_, next| next.marks & SENTENCE == 0)
+}
+
+/// Each word, as a pair with [`UNKNOWN`], and each pair of known neighbours.
+pub(super) fn each_feature(
+    sentence: &[Token],
+    edge: WordId,
+    mut take: impl FnMut((WordId, WordId)),
+) {
+    let mut before = edge;
+    for token in sentence {
+        take((token.word, UNKNOWN));
+        if before != UNKNOWN && token.word != UNKNOWN {
+            take((before, token.word));
+        }
+        before = token.word;
+    }
+    if before != UNKNOWN {
+        take((before, edge));
+    }
+}
