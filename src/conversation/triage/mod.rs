@@ -97,7 +97,7 @@ impl Triage {
         let critical = Assessment { urgency: Urgency::Critical, topic: None };
         let is_danger = |it: &(Role, Span)| matches!(it.0, Role::Danger { .. });
         if !found.iter().any(is_danger) {
-            let is_overlooked = opinion == Opinion::Danger;
+            let is_overlooked = opinion == Opinion::Danger && !found.iter().any(is_calming);
             return if is_overlooked { critical } else { Assessment::default() };
         }
 
@@ -105,13 +105,15 @@ impl Triage {
         let calm = Calm::new(&clauses, &found);
         let hidden = Hidden::new(&clauses, &found);
         // A danger that is denied, supposed or past is understood: the words alone know no better.
-        let mut is_understood = false;
+        let mut is_understood = found.iter().any(is_calming);
+        let mut is_firmly_said = false;
         let rated = found
             .iter()
             .filter_map(|(role, span)| match *role {
-                Role::Danger { urgency, topic, .. } if !hidden.hides(*span) => {
+                Role::Danger { urgency, topic, is_firm } if !hidden.hides(*span) => {
                     let counts = counts(*role, *span, &clauses, &calm);
                     is_understood |= !counts && urgency == Urgency::Critical;
+                    is_firmly_said |= counts && is_firm;
                     counts.then_some(Assessment { urgency, topic })
                 }
                 _ => None,
@@ -119,7 +121,7 @@ impl Triage {
             .max_by_key(|it| (it.urgency, Reverse(rank(it.topic))))
             .unwrap_or_default();
         match opinion {
-            Opinion::Everyday => Assessment::default(),
+            Opinion::Everyday if !is_firmly_said => Assessment::default(),
             Opinion::Danger if !is_understood && rated.urgency < Urgency::Critical => {
                 Assessment { topic: rated.topic, ..critical }
             }
@@ -165,6 +167,11 @@ impl Triage {
         }
         lines
     }
+}
+
+/// Whether a rule says that it is over, rehearsed, told or past.
+fn is_calming((role, _): &(Role, Span)) -> bool {
+    matches!(role, Role::Resolved(_) | Role::Drill(_) | Role::Fiction | Role::Past | Role::Neutral)
 }
 
 /// Whether a danger is meant: said of here and now, and not denied.

@@ -25,7 +25,8 @@ const MIN_WEIGHT: f64 = 0.04;
 
 struct Example {
     features: Vec<Feature>,
-    is_critical: bool,
+    /// 1 is danger, 0 is everyday; urgent is in the middle, so that it is neither raised nor lowered.
+    target: f64,
 }
 
 #[test]
@@ -34,7 +35,7 @@ fn learn() {
     let mut rules = compiler::compile(&FILES).expect("the rules compile");
     let labelled: Vec<(&str, &str)> = LABELLED
         .lines()
-        .filter(|it| !it.starts_with('#') && !it.starts_with("URGENT"))
+        .filter(|it| !it.starts_with('#'))
         .filter_map(|it| Some((it.split('\t').next()?, it.rsplit('\t').next()?)))
         .collect();
     let mut names = vec![(rules.lexicon.intern(EDGE), EDGE.to_owned())];
@@ -58,7 +59,12 @@ fn learn() {
             }
             features.sort_unstable();
             features.dedup();
-            Example { features, is_critical: *label == "CRITICAL" }
+            let target = match *label {
+                "CRITICAL" => 1.0,
+                "URGENT" => 0.5,
+                _ => 0.0,
+            };
+            Example { features, target }
         })
         .collect();
 
@@ -107,7 +113,7 @@ fn descend(examples: &[Example]) -> BTreeMap<Feature, f64> {
             let kept = || example.features.iter().filter(|it| is_kept(it));
             let sum: f64 = kept().filter_map(|it| weights.get(it)).sum();
             let chance = 1.0 / (1.0 + (-sum / norm).exp());
-            let gradient = (f64::from(u8::from(example.is_critical)) - chance) * step / norm;
+            let gradient = (example.target - chance) * step / norm;
             for feature in kept() {
                 let weight = weights.entry(*feature).or_insert(0.0);
                 *weight = *weight * (1.0 - SHRINKAGE) + gradient;
