@@ -9,8 +9,11 @@ use rustc_hash::FxHashMap;
 use super::lexicon::{Lexicon, UNKNOWN, WordId};
 use super::tokens::{SENTENCE, Token};
 
-/// Above this, a sentence without a rule is taken for danger. From leave-one-set-out trials.
+/// Above this, a sentence that the rules call urgent is taken for danger. The thresholds are from
+/// trials in which one set of sentences was left out at a time.
 const DANGER: f32 = 0.8;
+/// Above this, so is one in which no rule found anything.
+const CLEAR_DANGER: f32 = 1.0;
 /// Below this, a rule that matched is taken for a misunderstanding.
 const EVERYDAY: f32 = -1.1;
 /// In a longer sentence the words around say too little about one clause.
@@ -18,17 +21,22 @@ const MAX_EVERYDAY: usize = 16;
 
 /// Stands in a pair for the start or the end of a sentence. Its word can't be said.
 pub(super) const EDGE: &str = "^";
+/// Stands for all words that have no weight of their own.
+pub(super) const ANY_OTHER: &str = "*";
 
 /// The weights.
 pub(super) struct Evidence {
     edge: WordId,
-    by_word: Vec<f32>,
+    /// By word; a word without a weight weighs as much as an unknown one.
+    by_word: Vec<Option<f32>>,
+    unknown: f32,
     by_pair: FxHashMap<(WordId, WordId), f32>,
 }
 
 /// The second opinion on an utterance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opinion {
+    ClearDanger,
     Danger,
     Unsure,
     Everyday,
@@ -47,13 +55,16 @@ impl Evidence {
                 if let Some((first, second)) = item.split_once('_') {
                     by_pair.insert((lexicon.intern(first), lexicon.intern(second)), weight);
                 } else {
-                    let word = usize::from(lexicon.intern(item));
-                    by_word.resize(by_word.len().max(word + 1), 0.0);
-                    by_word[word] = weight;
+                    let is_unknown = item == ANY_OTHER;
+                    let word = if is_unknown { UNKNOWN } else { lexicon.intern(item) };
+                    let word = usize::from(word);
+                    by_word.resize(by_word.len().max(word + 1), None);
+                    by_word[word] = Some(weight);
                 }
             }
         }
-        Self { edge, by_word, by_pair }
+        let unknown = by_word.first().copied().flatten().unwrap_or_default();
+        Self { edge, by_word, unknown, by_pair }
     }
 
     /// What the sentence that speaks most of danger amounts to.
@@ -63,7 +74,9 @@ impl Evidence {
             score = score.max(self.score(sentence));
             is_short &= sentence.len() <= MAX_EVERYDAY;
         }
-        if score > DANGER {
+        if score > CLEAR_DANGER {
+            Opinion::ClearDanger
+        } else if score > DANGER {
             Opinion::Danger
         } else if score < EVERYDAY && is_short {
             Opinion::Everyday
@@ -77,10 +90,12 @@ impl Evidence {
         each_feature(sentence, self.edge, |feature| {
             n_features += 1.0;
             sum += match feature {
-                (word, UNKNOWN) => self.by_word.get(usize::from(word)),
-                pair => self.by_pair.get(&pair),
-            }
-            .unwrap_or(&0.0);
+                (word, UNKNOWN) => {
+                    let own = self.by_word.get(usize::from(word));
+                    own.copied().flatten().unwrap_or(self.unknown)
+                }
+                pair => self.by_pair.get(&pair).copied().unwrap_or_default(),
+            };
         });
         sum / f32::sqrt(n_features)
     }

@@ -97,7 +97,7 @@ impl Triage {
         let critical = Assessment { urgency: Urgency::Critical, topic: None };
         let is_danger = |it: &(Role, Span)| matches!(it.0, Role::Danger { .. });
         if !found.iter().any(is_danger) {
-            let is_overlooked = opinion == Opinion::Danger && !found.iter().any(is_calming);
+            let is_overlooked = opinion == Opinion::ClearDanger && !found.iter().any(is_calming);
             return if is_overlooked { critical } else { Assessment::default() };
         }
 
@@ -106,7 +106,7 @@ impl Triage {
         let hidden = Hidden::new(&clauses, &found);
         // A danger that is denied, supposed or past is understood: the words alone know no better.
         let mut is_understood = found.iter().any(is_calming);
-        let mut is_firmly_said = false;
+        let (mut is_firmly_said, mut n_critical) = (clauses::is_real(&found), 0);
         let rated = found
             .iter()
             .filter_map(|(role, span)| match *role {
@@ -114,6 +114,7 @@ impl Triage {
                     let counts = counts(*role, *span, &clauses, &calm);
                     is_understood |= !counts && urgency == Urgency::Critical;
                     is_firmly_said |= counts && is_firm;
+                    n_critical += u32::from(counts && urgency == Urgency::Critical);
                     counts.then_some(Assessment { urgency, topic })
                 }
                 _ => None,
@@ -121,8 +122,9 @@ impl Triage {
             .max_by_key(|it| (it.urgency, Reverse(rank(it.topic))))
             .unwrap_or_default();
         match opinion {
-            Opinion::Everyday if !is_firmly_said => Assessment::default(),
-            Opinion::Danger if !is_understood && rated.urgency < Urgency::Critical => {
+            Opinion::Everyday if !is_firmly_said && n_critical < AGREED => Assessment::default(),
+            Opinion::Danger | Opinion::ClearDanger
+                if !is_understood && rated.urgency < Urgency::Critical => {
                 Assessment { topic: rated.topic, ..critical }
             }
             _ => rated,
@@ -208,6 +210,8 @@ fn rank(topic: Option<Topic>) -> u8 {
     }
 }
 
+/// So many rules that agree on danger are right, however the words sound.
+const AGREED: u32 = 3;
 /// A danger with this many words that no figure of speech takes is heard all the same.
 const WITNESSES: usize = 3;
 

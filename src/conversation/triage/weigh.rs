@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::evidence::{EDGE, each_feature, sentences};
+use super::evidence::{ANY_OTHER, EDGE, each_feature, sentences};
 use super::lexicon::{MAX_WORD, UNKNOWN, WordId};
 use super::{FILES, Triage, compiler, tokens};
 
@@ -18,14 +18,14 @@ const N_ROUNDS: usize = 14;
 const STEP: f64 = 0.4;
 const STEP_DECAY: f64 = 0.88;
 const SHRINKAGE: f64 = 2e-4;
-/// Fewest sentences that a pair of words must be in.
-const MIN_PAIRS: usize = 2;
-/// Weights smaller than this are left out.
+/// Fewest sentences that a word or a pair must be in to have a weight.
+const MIN_COUNT: usize = 2;
+/// Weights of pairs that are smaller than this are left out.
 const MIN_WEIGHT: f64 = 0.04;
 
 struct Example {
     features: Vec<Feature>,
-    /// 1 is danger, 0 is everyday; urgent is in the middle, so that it is neither raised nor lowered.
+    /// 1 is danger, 0 is everyday; urgent is between, to be neither raised nor lowered.
     target: f64,
 }
 
@@ -48,6 +48,14 @@ fn learn() {
     }
     names.extend(rules.lexicon.words());
     let edge = names[0].0;
+    // Who it is about says nothing: "his wife" is neither danger nor everyday.
+    let mut people = rules.class("PERSON");
+    people.extend(rules.class("POSSESSIVE"));
+    let is_mute = |it: &Feature| {
+        let is_person = |word: &WordId| people.contains(word);
+        is_person(&it.0) && (it.1 == UNKNOWN || it.1 == edge || is_person(&it.1))
+            || it.0 == edge && is_person(&it.1)
+    };
     let triage = Triage::new(rules);
     let examples: Vec<Example> = labelled
         .iter()
@@ -59,6 +67,7 @@ fn learn() {
             }
             features.sort_unstable();
             features.dedup();
+            features.retain(|it| !is_mute(it));
             let target = match *label {
                 "CRITICAL" => 1.0,
                 "URGENT" => 0.5,
@@ -68,14 +77,16 @@ fn learn() {
         })
         .collect();
 
-    let weights = descend(&examples);
+    let mut weights = descend(&examples);
+    weights.extend(people.iter().map(|it| ((*it, UNKNOWN), 0.0)));
 
     // Of several spellings of a word, the last in the alphabet.
     names.sort_unstable();
     let names: BTreeMap<WordId, String> = names.into_iter().collect();
     let mut lines: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-    for ((first, second), weight) in weights.into_iter().filter(|it| it.1.abs() >= MIN_WEIGHT) {
+    for ((first, second), weight) in weights.into_iter().filter(|it| it.0.1 == UNKNOWN || it.1.abs() >= MIN_WEIGHT) {
         let name = match second {
+            UNKNOWN if first == UNKNOWN => ANY_OTHER.to_owned(),
             UNKNOWN => names[&first].clone(),
             _ => format!("{}_{}", names[&first], names[&second]),
         };
@@ -96,8 +107,11 @@ fn descend(examples: &[Example]) -> BTreeMap<Feature, f64> {
     for feature in examples.iter().flat_map(|it| &it.features) {
         *counts.entry(*feature).or_default() += 1;
     }
-    let is_kept = |it: &Feature| {
-        it.0 != UNKNOWN && (it.1 == UNKNOWN || counts[it] >= MIN_PAIRS)
+    // A rare word counts as any other, a rare pair not at all.
+    let kept = |it: &Feature| match it {
+        _ if counts[it] >= MIN_COUNT => Some(*it),
+        (_, UNKNOWN) => Some((UNKNOWN, UNKNOWN)),
+        _ => None,
     };
     let mut weights = BTreeMap::new();
     let mut order: Vec<usize> = (0..examples.len()).collect();
@@ -110,12 +124,12 @@ fn descend(examples: &[Example]) -> BTreeMap<Feature, f64> {
         }
         for example in order.iter().map(|it| &examples[*it]) {
             let norm = ((example.features.len() + 1) as f64).sqrt();
-            let kept = || example.features.iter().filter(|it| is_kept(it));
-            let sum: f64 = kept().filter_map(|it| weights.get(it)).sum();
+            let kept = || example.features.iter().filter_map(kept);
+            let sum: f64 = kept().filter_map(|it| weights.get(&it)).sum();
             let chance = 1.0 / (1.0 + (-sum / norm).exp());
             let gradient = (example.target - chance) * step / norm;
             for feature in kept() {
-                let weight = weights.entry(*feature).or_insert(0.0);
+                let weight = weights.entry(feature).or_insert(0.0);
                 *weight = *weight * (1.0 - SHRINKAGE) + gradient;
             }
         }
