@@ -80,9 +80,7 @@ pub(super) struct Words<'a> {
 
 impl Words<'_> {
     pub(super) fn is(&self, at: usize, set: Set) -> bool {
-        self.tokens
-            .get(at)
-            .is_some_and(|it| self.sets.contains(it.word, set))
+        self.tokens.get(at).is_some_and(|it| self.sets.contains(it.word, set))
     }
 
     pub(super) fn is_before(&self, at: usize, set: Set) -> bool {
@@ -128,11 +126,7 @@ impl Words<'_> {
             }
             if self.is(verb, grammar.finite) {
                 let is_present = self.is(verb, grammar.present);
-                return if is_present {
-                    Border::Present
-                } else {
-                    Border::Hard
-                };
+                return if is_present { Border::Present } else { Border::Hard };
             }
             if self.is(verb, grammar.leads_on) {
                 break;
@@ -154,10 +148,7 @@ impl Words<'_> {
         let next = at + 1;
         let is_followed_by_subject = self.is(next, grammar.subject)
             || self.is(next, grammar.possessive)
-            || self
-                .tokens
-                .get(next)
-                .is_some_and(|it| it.marks & ARTICLE != 0);
+            || self.tokens.get(next).is_some_and(|it| it.marks & ARTICLE != 0);
         let is_plea = self.is(next, grammar.request) || self.is(next + 1, grammar.request);
         let is_modal = self.is(at, grammar.modal) && !self.is(next, grammar.negator);
         !is_plea && (is_modal || self.is(at, grammar.auxiliary) && is_followed_by_subject)

@@ -13,10 +13,7 @@ pub(super) struct Calm {
 
 impl Calm {
     pub(super) fn new(clauses: &Clauses<'_>, found: &[(Role, Span)]) -> Self {
-        let mut calm = Self {
-            over_until: [0; Topics::COUNT],
-            rehearsed: Topics::default(),
-        };
+        let mut calm = Self { over_until: [0; Topics::COUNT], rehearsed: Topics::default() };
         let is_real = is_real(found);
         for (role, span) in found {
             let holds = !clauses.is_denied(*span) && !clauses.is_all(*span, SUPPOSED);

@@ -48,19 +48,13 @@ impl<'a> Clauses<'a> {
         found: &[(Role, Span)],
     ) -> Self {
         let mut clauses = Self {
-            words: Words {
-                tokens,
-                sets: &rules.sets,
-                grammar,
-            },
+            words: Words { tokens, sets: &rules.sets, grammar },
             borders: Vec::new(),
             past_until: 0,
             fiction_until: 0,
             senses: vec![Sense::default(); tokens.len()],
         };
-        clauses.borders = (0..tokens.len())
-            .map(|at| clauses.words.border(at))
-            .collect();
+        clauses.borders = (0..tokens.len()).map(|at| clauses.words.border(at)).collect();
         clauses.mark_negations(found);
         clauses.mark_questions();
         let is_real = is_real(found);
@@ -85,8 +79,7 @@ impl<'a> Clauses<'a> {
 
     /// Whether all the words carry one of the flags.
     pub(super) fn is_all(&self, span: Span, flags: u8) -> bool {
-        span.positions()
-            .all(|at| self.senses[at].flags & flags != 0)
+        span.positions().all(|at| self.senses[at].flags & flags != 0)
     }
 
     /// Whether a new clause begins in a gap between the words: "the truck hit her, she is not moving"
@@ -175,9 +168,7 @@ impl<'a> Clauses<'a> {
         self.past_until = to;
         let is_ongoing = (from..to).any(|at| self.words.is(at, self.words.grammar.now));
         if !is_ongoing {
-            self.senses[from..to]
-                .iter_mut()
-                .for_each(|it| it.flags |= PAST);
+            self.senses[from..to].iter_mut().for_each(|it| it.flags |= PAST);
         }
     }
 
@@ -195,9 +186,7 @@ impl<'a> Clauses<'a> {
                 || clauses.words.is(at, clauses.words.grammar.but)
         });
         self.fiction_until = to;
-        self.senses[from..to]
-            .iter_mut()
-            .for_each(|it| it.flags |= FICTION);
+        self.senses[from..to].iter_mut().for_each(|it| it.flags |= FICTION);
     }
 
     fn surroundings(&self, span: Span, is_border: impl Fn(&Self, usize) -> bool) -> (usize, usize) {

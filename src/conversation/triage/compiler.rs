@@ -62,10 +62,7 @@ impl Compiler {
             if let Some((name, words)) = line.split_once(" = ") {
                 let mut class = self.classes.remove(name).unwrap_or_default();
                 for word in words.split_whitespace() {
-                    class.extend(
-                        self.alternatives(word)
-                            .map_err(|err| format!("{line}: {err}"))?,
-                    );
+                    class.extend(self.alternatives(word).map_err(|err| format!("{line}: {err}"))?);
                 }
                 self.classes.insert(name.to_owned(), class);
             } else if let Some((word, stands_for)) = line.split_once(" > ") {
@@ -74,9 +71,7 @@ impl Compiler {
                     self.lexicon.alias(word, &stands_for);
                 }
             } else if let Some(words) = line.strip_prefix("typo: ") {
-                words
-                    .split_whitespace()
-                    .for_each(|it| self.lexicon.forgive(it));
+                words.split_whitespace().for_each(|it| self.lexicon.forgive(it));
             }
         }
         Ok(())
@@ -92,11 +87,7 @@ impl Compiler {
             } else {
                 let role = role.ok_or_else(|| format!("{line}: no [section] above"))?;
                 let pattern = self.parse(line).map_err(|err| format!("{line}: {err}"))?;
-                self.rules.push(Rule {
-                    role,
-                    pattern,
-                    source: line.into(),
-                });
+                self.rules.push(Rule { role, pattern, source: line.into() });
             }
         }
         Ok(())
@@ -120,17 +111,9 @@ impl Compiler {
                     if words.iter().all(|it| self.is_unheard(*it)) {
                         return Err(format!("{item} never becomes a token"));
                     }
-                    weights.push(if is_optional {
-                        usize::MAX
-                    } else {
-                        self.weigh(&words)
-                    });
+                    weights.push(if is_optional { usize::MAX } else { self.weigh(&words) });
                     let set = self.set_id(words);
-                    places.push(Place {
-                        set,
-                        gap: std::mem::take(&mut gap),
-                        is_optional,
-                    });
+                    places.push(Place { set, gap: std::mem::take(&mut gap), is_optional });
                 }
             }
         }
@@ -138,22 +121,14 @@ impl Compiler {
             .filter(|at| !places[*at].is_optional)
             .min_by_key(|at| weights[*at])
             .ok_or("a pattern needs a word that is not optional")?;
-        Ok(Pattern {
-            places: places.into(),
-            anchor,
-            at_start,
-            at_end,
-        })
+        Ok(Pattern { places: places.into(), anchor, at_start, at_end })
     }
 
     fn alternatives(&mut self, item: &str) -> Result<BTreeSet<WordId>, String> {
         let mut words = BTreeSet::new();
         for name in item.split('|') {
             if is_class(name) {
-                let class = self
-                    .classes
-                    .get(name)
-                    .ok_or_else(|| format!("no class {name}"))?;
+                let class = self.classes.get(name).ok_or_else(|| format!("no class {name}"))?;
                 words.extend(class);
             } else {
                 for word in inflections(name) {
@@ -168,9 +143,7 @@ impl Compiler {
     }
 
     fn is_unheard(&self, word: WordId) -> bool {
-        ["ARTICLES", "FILLERS"]
-            .iter()
-            .any(|it| self.classes[*it].contains(&word))
+        ["ARTICLES", "FILLERS"].iter().any(|it| self.classes[*it].contains(&word))
     }
 
     fn weigh(&self, words: &BTreeSet<WordId>) -> usize {
@@ -204,11 +177,7 @@ impl Compiler {
                     let anchor = &rule.pattern.places[rule.pattern.anchor];
                     sets.contains(word, anchor.set)
                 };
-                (0_u16..)
-                    .zip(&self.rules)
-                    .filter(|it| fits(it.1))
-                    .map(|it| it.0)
-                    .collect()
+                (0_u16..).zip(&self.rules).filter(|it| fits(it.1)).map(|it| it.0).collect()
             })
             .collect();
         Rules {
@@ -228,11 +197,7 @@ fn parse_role(header: &str) -> Result<Role, String> {
     let topics: Vec<_> = words.map(parse_topic).collect::<Result<_, _>>()?;
     let set = topics.iter().copied().collect();
     let topic = topics.first().copied().flatten();
-    let danger = |urgency, is_firm| Role::Danger {
-        urgency,
-        topic,
-        is_firm,
-    };
+    let danger = |urgency, is_firm| Role::Danger { urgency, topic, is_firm };
     Ok(match name {
         "critical" => danger(Urgency::Critical, false),
         "critical!" => danger(Urgency::Critical, true),

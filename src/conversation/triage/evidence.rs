@@ -69,35 +69,40 @@ impl Evidence {
 
     /// What the sentence that speaks most of danger amounts to.
     pub(super) fn opinion(&self, tokens: &[Token]) -> Opinion {
-        let (mut score, mut is_short) = (f32::NEG_INFINITY, true);
+        let (mut score, mut known, mut is_short) = (f32::NEG_INFINITY, f32::NEG_INFINITY, true);
         for sentence in sentences(tokens) {
-            score = score.max(self.score(sentence));
+            let (of_known, of_unknown) = self.weigh(sentence);
+            score = score.max(of_known + of_unknown);
+            known = known.max(of_known);
             is_short &= sentence.len() <= MAX_EVERYDAY;
         }
         if score > CLEAR_DANGER {
             Opinion::ClearDanger
         } else if score > DANGER {
             Opinion::Danger
-        } else if score < EVERYDAY && is_short {
+        } else if known < EVERYDAY && is_short {
             Opinion::Everyday
         } else {
             Opinion::Unsure
         }
     }
 
-    fn score(&self, sentence: &[Token]) -> f32 {
-        let (mut sum, mut n_features) = (0.0, 1.0);
+    /// Weight of the known words and pairs, and of the unknown words: these make danger less likely,
+    /// but are no reason to doubt a rule, for they may be of another language.
+    fn weigh(&self, sentence: &[Token]) -> (f32, f32) {
+        let (mut known, mut unknown, mut n_features) = (0.0, 0.0, 1.0);
         each_feature(sentence, self.edge, |feature| {
             n_features += 1.0;
-            sum += match feature {
-                (word, UNKNOWN) => {
-                    let own = self.by_word.get(usize::from(word));
-                    own.copied().flatten().unwrap_or(self.unknown)
-                }
-                pair => self.by_pair.get(&pair).copied().unwrap_or_default(),
-            };
+            match feature {
+                (word, UNKNOWN) => match self.by_word.get(usize::from(word)) {
+                    Some(Some(weight)) if word != UNKNOWN => known += weight,
+                    _ => unknown += self.unknown,
+                },
+                pair => known += self.by_pair.get(&pair).unwrap_or(&0.0),
+            }
         });
-        sum / f32::sqrt(n_features)
+        let norm = f32::sqrt(n_features);
+        (known / norm, unknown / norm)
     }
 }
 

@@ -50,9 +50,7 @@ impl Lexicon {
 
     /// Whether `word` stands for several others, so that it is no word of its own.
     pub(super) fn is_phrase(&self, word: &str) -> bool {
-        self.ids
-            .get(word.as_bytes())
-            .is_some_and(|ids| ids[1] != UNKNOWN)
+        self.ids.get(word.as_bytes()).is_some_and(|ids| ids[1] != UNKNOWN)
     }
 
     /// All words with a number of their own.
@@ -132,11 +130,7 @@ fn without(word: &[u8], skip: usize) -> Vec<u8> {
 
 fn number(folded: &[u8]) -> WordId {
     let is_year = folded.len() == 4 && (folded.starts_with(b"19") || folded.starts_with(b"20"));
-    if is_year && folded.iter().all(u8::is_ascii_digit) {
-        YEAR
-    } else {
-        NUMBER
-    }
+    if is_year && folded.iter().all(u8::is_ascii_digit) { YEAR } else { NUMBER }
 }
 
 /// Spellings of an inflected word: `collapse~` is collapse, collapses, collapsed, collapsing;
@@ -154,34 +148,14 @@ pub(super) fn inflections(word: &str) -> Vec<String> {
     let Some(stem) = word.strip_suffix('~') else {
         return vec![word.to_owned()];
     };
-    let hissing = ["s", "x", "z", "ch", "sh"]
-        .iter()
-        .any(|it| stem.ends_with(it));
+    let hissing = ["s", "x", "z", "ch", "sh"].iter().any(|it| stem.ends_with(it));
     if let Some(root) = stem.strip_suffix('e') {
-        vec![
-            stem.into(),
-            format!("{stem}s"),
-            format!("{stem}d"),
-            format!("{root}ing"),
-        ]
-    } else if let Some(root) = stem
-        .strip_suffix('y')
-        .filter(|it| !it.ends_with(['a', 'e', 'o']))
-    {
-        vec![
-            stem.into(),
-            format!("{root}ies"),
-            format!("{root}ied"),
-            format!("{stem}ing"),
-        ]
+        vec![stem.into(), format!("{stem}s"), format!("{stem}d"), format!("{root}ing")]
+    } else if let Some(root) = stem.strip_suffix('y').filter(|it| !it.ends_with(['a', 'e', 'o'])) {
+        vec![stem.into(), format!("{root}ies"), format!("{root}ied"), format!("{stem}ing")]
     } else {
         let s = if hissing { "es" } else { "s" };
-        vec![
-            stem.into(),
-            format!("{stem}{s}"),
-            format!("{stem}ed"),
-            format!("{stem}ing"),
-        ]
+        vec![stem.into(), format!("{stem}{s}"), format!("{stem}ed"), format!("{stem}ing")]
     }
 }
 
@@ -191,22 +165,10 @@ mod tests {
 
     #[test]
     fn verbs_are_inflected() {
-        assert_eq!(
-            inflections("choke~"),
-            ["choke", "chokes", "choked", "choking"]
-        );
-        assert_eq!(
-            inflections("trap~~"),
-            ["trap", "traps", "trapped", "trapping"]
-        );
-        assert_eq!(
-            inflections("crush~"),
-            ["crush", "crushes", "crushed", "crushing"]
-        );
-        assert_eq!(
-            inflections("bury~"),
-            ["bury", "buries", "buried", "burying"]
-        );
+        assert_eq!(inflections("choke~"), ["choke", "chokes", "choked", "choking"]);
+        assert_eq!(inflections("trap~~"), ["trap", "traps", "trapped", "trapping"]);
+        assert_eq!(inflections("crush~"), ["crush", "crushes", "crushed", "crushing"]);
+        assert_eq!(inflections("bury~"), ["bury", "buries", "buried", "burying"]);
         assert_eq!(inflections("gas"), ["gas"]);
     }
 
@@ -216,13 +178,7 @@ mod tests {
         lexicon.forgive("breathing");
         let id = lexicon.intern("breathing");
 
-        for said in [
-            "breathing",
-            "breatheing",
-            "brething",
-            "braething",
-            "breathinh",
-        ] {
+        for said in ["breathing", "breatheing", "brething", "braething", "breathinh"] {
             assert_eq!(lexicon.look_up(said.as_bytes())[0], id, "{said}");
         }
         for said in ["wreathing", "reading", "bring"] {

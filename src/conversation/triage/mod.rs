@@ -124,7 +124,8 @@ impl Triage {
         match opinion {
             Opinion::Everyday if !is_firmly_said && n_critical < AGREED => Assessment::default(),
             Opinion::Danger | Opinion::ClearDanger
-                if !is_understood && rated.urgency < Urgency::Critical => {
+                if !is_understood && rated.urgency < Urgency::Critical =>
+            {
                 Assessment { topic: rated.topic, ..critical }
             }
             _ => rated,
@@ -173,7 +174,15 @@ impl Triage {
 
 /// Whether a rule says that it is over, rehearsed, told or past.
 fn is_calming((role, _): &(Role, Span)) -> bool {
-    matches!(role, Role::Resolved(_) | Role::Drill(_) | Role::Fiction | Role::Past | Role::Neutral)
+    matches!(
+        role,
+        Role::Resolved(_)
+            | Role::Drill(_)
+            | Role::Fiction
+            | Role::Past
+            | Role::Neutral
+            | Role::Supposing
+    )
 }
 
 /// Whether a danger is meant: said of here and now, and not denied.

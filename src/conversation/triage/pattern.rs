@@ -89,18 +89,10 @@ impl Pattern {
     /// Tries the pattern with its anchor on the token at `at`, which is known to fit there.
     pub(super) fn match_at(&self, at: usize, tokens: &[Token], sets: &Membership) -> Option<Span> {
         let base = at.saturating_sub(REACH);
-        let search = Search {
-            tokens,
-            sets,
-            base,
-            pattern: self,
-        };
+        let search = Search { tokens, sets, base, pattern: self };
         let left = search.left(self.anchor, at)?;
         let right = search.right(self.anchor + 1, at)?;
-        Some(Span {
-            base: u32::try_from(base).ok()?,
-            mask: left | right | 1 << (at - base),
-        })
+        Some(Span { base: u32::try_from(base).ok()?, mask: left | right | 1 << (at - base) })
     }
 }
 
@@ -131,11 +123,7 @@ impl Search<'_> {
                 return Some(rest | 1 << (here - self.base));
             }
         }
-        if place.is_optional {
-            self.right(next + 1, at)
-        } else {
-            None
-        }
+        if place.is_optional { self.right(next + 1, at) } else { None }
     }
 
     /// Matches the places before `next`, to the left of the token at `at`.
@@ -159,11 +147,7 @@ impl Search<'_> {
                 return Some(rest | 1 << (here - self.base));
             }
         }
-        if place.is_optional {
-            self.left(next - 1, at)
-        } else {
-            None
-        }
+        if place.is_optional { self.left(next - 1, at) } else { None }
     }
 }
 

@@ -15,11 +15,7 @@ use crate::domain::{Topic, Urgency};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// Danger. A firm one counts in a question, a hypothesis or a report of the past, too.
-    Danger {
-        urgency: Urgency,
-        topic: Option<Topic>,
-        is_firm: bool,
-    },
+    Danger { urgency: Urgency, topic: Option<Topic>, is_firm: bool },
     /// A figure of speech or a harmless compound ("fire drill") that hides its words.
     Neutral,
     /// The sentence tells of earlier times.
@@ -89,28 +85,20 @@ impl Rules {
 
     /// Words of a class that the program itself knows by name.
     pub(super) fn class(&self, name: &str) -> Vec<WordId> {
-        let class = self
-            .classes
-            .get(name)
-            .unwrap_or_else(|| panic!("rules lack class {name}"));
+        let class = self.classes.get(name).unwrap_or_else(|| panic!("rules lack class {name}"));
         class.iter().copied().collect()
     }
 
     /// The class as a set for [`Membership::contains`].
     pub(super) fn set(&self, name: &str) -> Set {
-        let class = self
-            .classes
-            .get(name)
-            .unwrap_or_else(|| panic!("rules lack class {name}"));
+        let class = self.classes.get(name).unwrap_or_else(|| panic!("rules lack class {name}"));
         self.set_ids[class]
     }
 }
 
 impl FromIterator<Option<Topic>> for Topics {
     fn from_iter<I: IntoIterator<Item = Option<Topic>>>(topics: I) -> Self {
-        let bits = topics
-            .into_iter()
-            .fold(0, |all, it| all | 1 << Self::index(it));
+        let bits = topics.into_iter().fold(0, |all, it| all | 1 << Self::index(it));
         Self(bits)
     }
 }

@@ -12,10 +12,7 @@ fn rate(speech: &str) -> Urgency {
 fn a_negation_covers_only_its_own_clause() {
     assert_eq!(rate("there is no fire"), Urgency::Normal);
     assert_eq!(rate("no one is hurt there is no fire"), Urgency::Normal);
-    assert_eq!(
-        rate("there is no fire but a man is not breathing"),
-        Urgency::Critical
-    );
+    assert_eq!(rate("there is no fire but a man is not breathing"), Urgency::Critical);
     assert_eq!(rate("no he is not breathing"), Urgency::Critical);
 }
 
@@ -31,14 +28,8 @@ fn a_supposition_covers_only_its_own_clause() {
 fn the_topic_is_the_most_deadly_one() {
     let topic = |speech| Triage::builtin().assess(speech).topic;
 
-    assert_eq!(
-        topic("there is a fire and he is not breathing"),
-        Some(Topic::Unconscious)
-    );
-    assert_eq!(
-        topic("there's a fire and a man is trapped"),
-        Some(Topic::Fire)
-    );
+    assert_eq!(topic("there is a fire and he is not breathing"), Some(Topic::Unconscious));
+    assert_eq!(topic("there's a fire and a man is trapped"), Some(Topic::Fire));
     assert_eq!(topic("i smell gas"), Some(Topic::Gas));
     assert_eq!(topic("help help"), None);
     assert_eq!(topic("good morning"), None);
@@ -47,18 +38,7 @@ fn the_topic_is_the_most_deadly_one() {
 #[test]
 fn long_input_takes_time_in_proportion() {
     let words = "he is not there is fire no smoke he can not breathe my arm is stuck in it ";
-    for filler in [
-        words,
-        "a",
-        "'",
-        "he she ",
-        "if ",
-        "no ",
-        "there is ",
-        "é",
-        "🔥",
-        "ааа ",
-    ] {
+    for filler in [words, "a", "'", "he she ", "if ", "no ", "there is ", "é", "🔥", "ааа "] {
         let speech: String = filler.chars().cycle().take(16 * 1024).collect();
         let start = std::time::Instant::now();
         rate(&speech);
@@ -134,9 +114,5 @@ const WORDS: [&str; 40] = [
 ];
 
 fn sentence(words: &[usize]) -> String {
-    words
-        .iter()
-        .map(|it| WORDS[*it])
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.iter().map(|it| WORDS[*it]).collect::<Vec<_>>().join(" ")
 }

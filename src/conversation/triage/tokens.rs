@@ -125,11 +125,7 @@ impl Cutter<'_> {
 
     fn letter(&mut self, letter: u8) {
         let is_repeated = self.len > 0 && self.len <= MAX_WORD && self.word[self.len - 1] == letter;
-        self.run = if is_repeated {
-            self.run.saturating_add(1)
-        } else {
-            0
-        };
+        self.run = if is_repeated { self.run.saturating_add(1) } else { 0 };
         if self.run >= 2 && letter.is_ascii_alphabetic() {
             // "heeelp" is "help": three of a kind is a cry, not a spelling.
             if self.run == 2 {
@@ -219,9 +215,6 @@ impl Cutter<'_> {
         if is_echo {
             return;
         }
-        self.tokens.push(Token {
-            word,
-            marks: std::mem::take(&mut self.marks),
-        });
+        self.tokens.push(Token { word, marks: std::mem::take(&mut self.marks) });
     }
 }

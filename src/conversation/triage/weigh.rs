@@ -84,7 +84,9 @@ fn learn() {
     names.sort_unstable();
     let names: BTreeMap<WordId, String> = names.into_iter().collect();
     let mut lines: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-    for ((first, second), weight) in weights.into_iter().filter(|it| it.0.1 == UNKNOWN || it.1.abs() >= MIN_WEIGHT) {
+    for ((first, second), weight) in
+        weights.into_iter().filter(|it| it.0.1 == UNKNOWN || it.1.abs() >= MIN_WEIGHT)
+    {
         let name = match second {
             UNKNOWN if first == UNKNOWN => ANY_OTHER.to_owned(),
             UNKNOWN => names[&first].clone(),
@@ -93,7 +95,8 @@ fn learn() {
         #[expect(clippy::cast_possible_truncation, reason = "a few hundred at most")]
         lines.entry((weight * 100.0).round() as i32).or_default().push(name);
     }
-    let mut file = String::from("# Learned by weigh.rs, not by hand: hundredths, words and pairs.\n");
+    let mut file =
+        String::from("# Learned by weigh.rs, not by hand: hundredths, words and pairs.\n");
     for (weight, mut names) in lines {
         names.sort_unstable();
         writeln!(file, "{weight} {}", names.join(" ")).expect("a string takes any text");
@@ -119,7 +122,9 @@ fn descend(examples: &[Example]) -> BTreeMap<Feature, f64> {
     for _ in 0..N_ROUNDS {
         for last in (1..order.len()).rev() {
             // Knuth's generator: the same order on every machine.
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             order.swap(last, (seed >> 33) as usize % (last + 1));
         }
         for example in order.iter().map(|it| &examples[*it]) {
