@@ -13,9 +13,7 @@ struct Sentence<'a> {
 }
 
 fn parse(file: &str) -> Vec<Sentence<'_>> {
-    let lines = file
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = file.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
             let columns: Vec<_> = line.split('\t').collect();
@@ -23,12 +21,7 @@ fn parse(file: &str) -> Vec<Sentence<'_>> {
                 panic!("not four columns: {line}");
             };
             let label = Urgency::parse(label).unwrap_or_else(|| panic!("no label: {line}"));
-            Sentence {
-                label,
-                language,
-                topic,
-                speech,
-            }
+            Sentence { label, language, topic, speech }
         })
         .collect()
 }
@@ -44,21 +37,14 @@ fn measure(name: &str, file: &str) {
         counts[it.label as usize][got.urgency as usize] += 1;
         let topic = got.topic.map_or_else(
             || "-".to_owned(),
-            |topic| {
-                serde_json::to_string(&topic)
-                    .expect("a topic serializes")
-                    .replace('"', "")
-            },
+            |topic| serde_json::to_string(&topic).expect("a topic serializes").replace('"', ""),
         );
         if it.label == Urgency::Critical && it.topic != "-" {
             n_topics += 1;
             n_right_topics += usize::from(topic == it.topic);
         }
         if got.urgency != it.label {
-            println!(
-                "  {} -> {} [{} {topic}] {}",
-                it.label, got.urgency, it.language, it.speech
-            );
+            println!("  {} -> {} [{} {topic}] {}", it.label, got.urgency, it.language, it.speech);
         } else if std::env::var_os("TRIAGE_TOPICS").is_some()
             && it.label == Urgency::Critical
             && topic != it.topic
@@ -68,19 +54,13 @@ fn measure(name: &str, file: &str) {
     }
 
     println!("{name}: {} sentences", sentences.len());
-    println!(
-        "{:>10} {:>6} {:>8} {:>10}",
-        "class", "n", "recall", "precision"
-    );
+    println!("{:>10} {:>6} {:>8} {:>10}", "class", "n", "recall", "precision");
     for class in CLASSES.map(|it| it as usize) {
         let n: usize = counts[class].iter().sum();
         let n_rated: usize = counts.iter().map(|row| row[class]).sum();
         let hits = counts[class][class];
         let (recall, precision) = (share(hits, n), share(hits, n_rated));
-        println!(
-            "{:>10} {n:>6} {recall:>8.3} {precision:>10.3}",
-            CLASSES[2 - class].as_str()
-        );
+        println!("{:>10} {n:>6} {recall:>8.3} {precision:>10.3}", CLASSES[2 - class].as_str());
     }
     println!("topic right in {n_right_topics} of {n_topics} critical sentences that name one");
 
@@ -89,18 +69,11 @@ fn measure(name: &str, file: &str) {
     let raised = share(ordinary[1] + ordinary[2], ordinary.iter().sum());
     println!("critical recall {recall:.3}, ordinary above NORMAL {raised:.3}");
     assert!(recall >= 0.99, "{name}: critical recall is {recall:.3}");
-    assert!(
-        raised <= 0.05,
-        "{name}: ordinary above NORMAL is {raised:.3}"
-    );
+    assert!(raised <= 0.05, "{name}: ordinary above NORMAL is {raised:.3}");
 }
 
 fn share(part: usize, whole: usize) -> f64 {
-    if whole == 0 {
-        1.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
 #[test]
