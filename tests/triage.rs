@@ -85,3 +85,12 @@ fn labelled_sentences_are_rated_well() {
 fn held_out_sentences_are_rated_well() {
     measure("heldout", include_str!("fixtures/triage/heldout.tsv"));
 }
+
+/// `TRIAGE_FILE=path cargo test --test triage one_file -- --ignored --nocapture`, for a new set.
+#[test]
+#[ignore = "measures the file that TRIAGE_FILE names"]
+fn one_file_is_rated_well() {
+    let path = std::env::var("TRIAGE_FILE").expect("TRIAGE_FILE names a file");
+    let file = std::fs::read_to_string(&path).expect("TRIAGE_FILE can be read");
+    measure(&path, &file);
+}

@@ -82,6 +82,13 @@ impl<'a> Clauses<'a> {
         span.positions().all(|at| self.senses[at].flags & flags != 0)
     }
 
+    /// Whether a new clause begins in a gap between the words: "the truck hit her, she is not moving"
+    /// says nothing about a truck that does not move.
+    pub(super) fn leaps_border(&self, span: Span) -> bool {
+        let mut between = span.first() + 1..span.last();
+        between.any(|at| self.borders[at] >= Border::Joined && !span.contains(at))
+    }
+
     fn mark_negations(&mut self, found: &[(Role, Span)]) {
         let mut idle = vec![false; self.words.tokens.len()];
         for (role, span) in found {

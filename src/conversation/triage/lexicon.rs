@@ -53,6 +53,13 @@ impl Lexicon {
         self.ids.get(word.as_bytes()).is_some_and(|ids| ids[1] != UNKNOWN)
     }
 
+    /// All words with a number of their own.
+    #[cfg(test)]
+    pub(super) fn words(&self) -> impl Iterator<Item = (WordId, String)> {
+        let own = self.ids.iter().filter(|it| it.1[1] == UNKNOWN);
+        own.map(|(word, ids)| (ids[0], String::from_utf8_lossy(word).into_owned()))
+    }
+
     /// Returns the number of `word`, which it makes known if needed.
     pub(super) fn intern(&mut self, word: &str) -> WordId {
         if let Some(ids) = self.ids.get(word.as_bytes()) {

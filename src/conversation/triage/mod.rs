@@ -13,6 +13,7 @@ mod borders;
 mod calm;
 mod clauses;
 mod compiler;
+mod evidence;
 mod lexicon;
 mod pattern;
 mod rules;
@@ -24,20 +25,24 @@ use std::sync::LazyLock;
 use self::borders::Grammar;
 use self::calm::Calm;
 use self::clauses::{Clauses, FICTION, OF_SOMEBODY, PAST, SUPPOSED};
+use self::evidence::{Evidence, Opinion};
 use self::pattern::Span;
 use self::rules::{Role, Rules};
 use self::tokens::{Habits, Token};
 use crate::domain::{Topic, Urgency};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     include_str!("rules/classes.rules"),
     include_str!("rules/context.rules"),
     include_str!("rules/harmless.rules"),
     include_str!("rules/people.rules"),
     include_str!("rules/hazards.rules"),
     include_str!("rules/urgent.rules"),
+    include_str!("rules/accidents.rules"),
+    include_str!("rules/everyday.rules"),
     include_str!("rules/foreign.rules"),
 ];
+const WEIGHTS: &str = include_str!("rules/evidence.weights");
 
 /// What triage makes of an utterance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,6 +57,7 @@ pub struct Triage {
     rules: Rules,
     habits: Habits,
     grammar: Grammar,
+    evidence: Evidence,
 }
 
 impl Triage {
@@ -64,7 +70,7 @@ impl Triage {
         &BUILTIN
     }
 
-    fn new(rules: Rules) -> Self {
+    fn new(mut rules: Rules) -> Self {
         let one = |name: &str| rules.class(name)[0];
         let habits = Habits {
             articles: rules.class("ARTICLES"),
@@ -79,36 +85,57 @@ impl Triage {
             not: one("PLAIN_NOT"),
         };
         let grammar = Grammar::new(&rules);
-        Self { rules, habits, grammar }
+        let evidence = Evidence::parse(WEIGHTS, &mut rules.lexicon);
+        Self { rules, habits, grammar, evidence }
     }
 
     /// Rates one utterance: what speech recognition heard, or what somebody typed.
     pub fn assess(&self, speech: &str) -> Assessment {
         let tokens = tokens::tokenise(speech, &self.rules.lexicon, &self.habits);
         let found = self.find(&tokens);
+        let opinion = self.evidence.opinion(&tokens);
+        let critical = Assessment { urgency: Urgency::Critical, topic: None };
         let is_danger = |it: &(Role, Span)| matches!(it.0, Role::Danger { .. });
         if !found.iter().any(is_danger) {
-            return Assessment::default();
+            let is_overlooked = opinion == Opinion::ClearDanger && !found.iter().any(is_calming);
+            return if is_overlooked { critical } else { Assessment::default() };
         }
 
         let clauses = Clauses::new(&tokens, &self.rules, &self.grammar, &found);
         let calm = Calm::new(&clauses, &found);
-        let hidden = Hidden::new(tokens.len(), &found);
-        found
+        let hidden = Hidden::new(&clauses, &found);
+        // A danger that is denied, supposed or past is understood: the words alone know no better.
+        let mut is_understood = found.iter().any(is_calming);
+        let (mut is_firmly_said, mut n_critical) = (clauses::is_real(&found), 0);
+        let rated = found
             .iter()
-            .filter(|(role, span)| !hidden.hides(*span) && counts(*role, *span, &clauses, &calm))
-            .filter_map(|(role, _)| match *role {
-                Role::Danger { urgency, topic, .. } => Some(Assessment { urgency, topic }),
+            .filter_map(|(role, span)| match *role {
+                Role::Danger { urgency, topic, is_firm } if !hidden.hides(*span) => {
+                    let counts = counts(*role, *span, &clauses, &calm);
+                    is_understood |= !counts && urgency == Urgency::Critical;
+                    is_firmly_said |= counts && is_firm;
+                    n_critical += u32::from(counts && urgency == Urgency::Critical);
+                    counts.then_some(Assessment { urgency, topic })
+                }
                 _ => None,
             })
             .max_by_key(|it| (it.urgency, Reverse(rank(it.topic))))
-            .unwrap_or_default()
+            .unwrap_or_default();
+        match opinion {
+            Opinion::Everyday if !is_firmly_said && n_critical < AGREED => Assessment::default(),
+            Opinion::Danger | Opinion::ClearDanger
+                if !is_understood && rated.urgency < Urgency::Critical =>
+            {
+                Assessment { topic: rated.topic, ..critical }
+            }
+            _ => rated,
+        }
     }
 
     fn find(&self, tokens: &[Token]) -> Vec<(Role, Span)> {
         let mut found = Vec::with_capacity(16);
         for (at, token) in tokens.iter().enumerate() {
-            for &id in &self.rules.by_anchor[usize::from(token.word)] {
+            for &id in self.rules.anchored(token.word) {
                 let rule = &self.rules.rules[usize::from(id)];
                 if let Some(span) = rule.pattern.match_at(at, tokens, &self.rules.sets) {
                     found.push((rule.role, span));
@@ -124,10 +151,10 @@ impl Triage {
         let found = self.find(&tokens);
         let clauses = Clauses::new(&tokens, &self.rules, &self.grammar, &found);
         let calm = Calm::new(&clauses, &found);
-        let hidden = Hidden::new(tokens.len(), &found);
+        let hidden = Hidden::new(&clauses, &found);
         let mut lines = Vec::new();
         for (at, token) in tokens.iter().enumerate() {
-            for &id in &self.rules.by_anchor[usize::from(token.word)] {
+            for &id in self.rules.anchored(token.word) {
                 let rule = &self.rules.rules[usize::from(id)];
                 let Some(span) = rule.pattern.match_at(at, &tokens, &self.rules.sets) else {
                     continue;
@@ -143,6 +170,19 @@ impl Triage {
         }
         lines
     }
+}
+
+/// Whether a rule says that it is over, rehearsed, told or past.
+fn is_calming((role, _): &(Role, Span)) -> bool {
+    matches!(
+        role,
+        Role::Resolved(_)
+            | Role::Drill(_)
+            | Role::Fiction
+            | Role::Past
+            | Role::Neutral
+            | Role::Supposing
+    )
 }
 
 /// Whether a danger is meant: said of here and now, and not denied.
@@ -179,6 +219,11 @@ fn rank(topic: Option<Topic>) -> u8 {
     }
 }
 
+/// So many rules that agree on danger are right, however the words sound.
+const AGREED: u32 = 3;
+/// A danger with this many words that no figure of speech takes is heard all the same.
+const WITNESSES: usize = 3;
+
 /// The words that figures of speech and harmless compounds take for themselves.
 struct Hidden {
     /// By word: the longest harmless match on it.
@@ -186,13 +231,13 @@ struct Hidden {
 }
 
 impl Hidden {
-    fn new(n_tokens: usize, found: &[(Role, Span)]) -> Self {
+    fn new(clauses: &Clauses<'_>, found: &[(Role, Span)]) -> Self {
         let mut by_word: Vec<Option<Span>> = Vec::new();
         for (role, span) in found {
-            if *role != Role::Neutral {
+            if *role != Role::Neutral || clauses.leaps_border(*span) {
                 continue;
             }
-            by_word.resize(n_tokens, None);
+            by_word.resize(clauses.senses.len(), None);
             for at in span.positions() {
                 if by_word[at].is_none_or(|it| it.n_words() < span.n_words()) {
                     by_word[at] = Some(*span);
@@ -204,11 +249,16 @@ impl Hidden {
 
     /// Whether a harmless match shares a word with this one and also has words that it lacks.
     fn hides(&self, span: Span) -> bool {
-        let mut positions = span.positions();
-        !self.by_word.is_empty()
-            && positions.any(|at| self.by_word[at].is_some_and(|it| !it.is_within(span)))
+        if self.by_word.is_empty() {
+            return false;
+        }
+        let is_open = |at: &usize| self.by_word[*at].is_none();
+        let is_hidden = |at: usize| self.by_word[at].is_some_and(|it| !it.is_within(span));
+        span.positions().any(is_hidden) && span.positions().filter(is_open).count() < WITNESSES
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod weigh;

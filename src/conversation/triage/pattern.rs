@@ -41,7 +41,8 @@ pub(super) struct Membership {
 impl Membership {
     pub(super) fn contains(&self, word: u16, set: Set) -> bool {
         let cell = usize::from(word) * self.n_columns + usize::from(set) / 64;
-        self.bits[cell] >> (set % 64) & 1 == 1
+        // Words that only have a weight came after the rules and are in no set.
+        self.bits.get(cell).is_some_and(|it| it >> (set % 64) & 1 == 1)
     }
 }
 

@@ -78,6 +78,11 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    /// Rules of whose anchor this is a possible word; none for a word that only has a weight.
+    pub(super) fn anchored(&self, word: WordId) -> &[u16] {
+        self.by_anchor.get(usize::from(word)).map_or(&[], |it| it)
+    }
+
     /// Words of a class that the program itself knows by name.
     pub(super) fn class(&self, name: &str) -> Vec<WordId> {
         let class = self.classes.get(name).unwrap_or_else(|| panic!("rules lack class {name}"));
