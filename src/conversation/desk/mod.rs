@@ -22,6 +22,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use futures_util::future::{Either, select};
+use tokio::task::JoinHandle;
 
 pub use self::answer::{Answer, Caller, DeskError, Next, Request, Turn};
 pub use self::decide::Limits;
@@ -115,14 +116,8 @@ impl Desk {
                 Err(_) => Ok(self.last_resort(&turn)),
             },
             Delivery::First => {
-                let resort = turn.clone();
-                let entry = OwnEntry { desk: Arc::clone(self), key: Some(key) };
-                let task = tokio::spawn(async move {
-                    let answer = entry.desk.turn(turn).await;
-                    entry.answered(answer.as_ref().ok());
-                    answer
-                });
-                task.await.unwrap_or_else(|_| Ok(self.last_resort(&resort)))
+                let task = self.begin(turn.clone(), key);
+                task.await.unwrap_or_else(|_| Ok(self.last_resort(&turn)))
             }
         };
         if let Ok(answer) = &answer {
@@ -131,12 +126,23 @@ impl Desk {
         answer
     }
 
-    async fn turn(&self, turn: Turn) -> Result<Answer, DeskError> {
-        let words = self.words(&turn);
+    /// The turn in a task of its own, which goes on whoever hangs up.
+    fn begin(self: &Arc<Self>, turn: Turn, key: Key) -> JoinHandle<Result<Answer, DeskError>> {
+        let entry = OwnEntry { desk: Arc::clone(self), key: Some(key) };
+        tokio::spawn(async move {
+            let answer = entry.desk.turn(&turn).await;
+            entry.answered(answer.as_ref().ok());
+            answer
+        })
+    }
+
+    async fn turn(&self, turn: &Turn) -> Result<Answer, DeskError> {
+        let words = self.words(turn);
         self.silences.spoke(&turn.caller);
-        let answer = match self.question(&words) {
-            // In a box, as the others that are rare: a turn's task stays small to make and move.
-            Some(ask) => Box::pin(self.turn_with_model(&words, ask)).await,
+        // In a box, as the others that are rare: a turn's task stays small to make and move.
+        let asking = self.question(&words).map(|ask| Box::pin(self.turn_with_model(&words, ask)));
+        let answer = match asking {
+            Some(asking) => asking.await,
             None => self.turn_with_cards(&words).await,
         };
         match answer {
@@ -146,7 +152,7 @@ impl Desk {
             other => other,
         }
         .or_else(|err| match err {
-            DeskError::Journal(_) | DeskError::CallEnded => Ok(self.last_resort(&turn)),
+            DeskError::Journal(_) | DeskError::CallEnded => Ok(self.last_resort(turn)),
             other => Err(other),
         })
     }
