@@ -91,7 +91,7 @@ async fn look(
         let now = Instant::now();
         rest.extend_from_slice(&data);
         let mut from = 0;
-        while let Some(at) = rest[from..].windows(MARK.len()).position(|it| it == MARK) {
+        while let Some(at) = memchr::memmem::find(&rest[from..], MARK) {
             let digits = from + at + MARK.len();
             let Some(number) = rest.get(digits..digits + DIGITS) else { break };
             let number = std::str::from_utf8(number).ok().and_then(|it| it.parse::<usize>().ok());

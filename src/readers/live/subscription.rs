@@ -107,7 +107,7 @@ impl Subscription {
             if let Some(pending) = self.slot.pending_from() {
                 let from = pending.max(self.cursor + 1);
                 self.slot.set_pending(None);
-                match self.live.gather(self.topic, from) {
+                match local::gather_once(&self.live, self.topic, from) {
                     None => self.begin(true),
                     Some((bytes, last)) => {
                         self.cursor = self.cursor.max(last);
