@@ -96,11 +96,9 @@ fn load(options: Load) -> anyhow::Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = tokio::task::LocalSet::new().block_on(&runtime, load::run(options))?;
-    if is_json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{report}");
-    }
+    let text =
+        if is_json { format!("{}\n", serde_json::to_string(&report)?) } else { report.to_string() };
+    std::io::stdout().write_all(text.as_bytes()).context("the report cannot be printed")?;
     anyhow::ensure!(report.refused == 0, "{} turns were refused", report.refused);
     Ok(())
 }
