@@ -108,7 +108,10 @@ fn serve() -> anyhow::Result<()> {
     let config = Config::from_lookup(|name| std::env::var(name).ok())?;
     app::block_on(async {
         let mut running = app::start(config).await?;
-        greet(&running)?;
+        if let Err(err) = greet(&running) {
+            // Nobody reads it; callers are answered all the same.
+            warn!(error = %err, "The addresses could not be printed.");
+        }
         wait(&mut running).await?;
         running.stop().await
     })

@@ -239,3 +239,33 @@ async fn the_cloud_that_is_down_is_no_reason_not_to_start() {
     wait_until("health tells it", async || app.get("/health/firebase").await.status == 503).await;
     assert_eq!(app.get("/status").await.json()["mirror"]["state"], "unreachable");
 }
+
+#[tokio::test]
+async fn a_server_whose_greeting_nobody_reads_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_aurora"))
+        .env_clear()
+        .env("AURORA_BIND", format!("127.0.0.1:{port}"))
+        .env("AURORA_DATA_DIR", dir.path().join("data"))
+        .current_dir(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    drop(process.stdout.take());
+
+    wait_until("the greeting failed", async || {
+        std::fs::read_to_string(&log).unwrap().contains("could not be printed")
+    })
+    .await;
+
+    let mut line = [0; 15];
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET /health/live HTTP/1.0\r\n\r\n").unwrap();
+    std::io::Read::read_exact(&mut stream, &mut line).unwrap();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(&line, b"HTTP/1.0 200 OK");
+}
