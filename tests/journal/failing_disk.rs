@@ -44,6 +44,10 @@ fn while_the_disk_fails_answers_are_kept_and_changes_refused_and_then_all_is_wri
         assert_eq!((kept.value, kept.durable), (n_kept, false));
         let refused = say(&journal, Need::Durable, 9, "refused").wait();
         assert!(matches!(refused, Err(JournalError::Unwritable)));
+        if n_kept == 1 {
+            // Callers are woken before bells ring: this may be for the last batch on the disk.
+            let _ = bell.try_recv();
+        }
     }
 
     assert!(!journal.is_writable());
