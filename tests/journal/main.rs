@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod archive;
 mod damage;
 mod failing_disk;
 #[cfg(target_os = "linux")]
