@@ -11,5 +11,7 @@ mod golden;
 mod model;
 mod order;
 mod reading;
+mod release;
 mod restore;
+mod seal;
 mod support;
