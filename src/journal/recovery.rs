@@ -144,7 +144,7 @@ fn open_all(
                 why: "it belongs to another journal than the segments before it".to_owned(),
             });
         }
-        segments.push(Segment { ordinal, path, first_seq: header.first_seq });
+        segments.push(Segment { ordinal, path, first_seq: header.first_seq, revision: 0 });
     }
     Ok((segments, id))
 }

@@ -9,12 +9,17 @@ use super::error::JournalError;
 use super::line::{Header, write_header};
 use crate::domain::{JournalId, Seq};
 
+/// A segment that is being made.
+const NEXT: &str = "next.part";
+
 /// A file of the journal that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     pub ordinal: u32,
     pub path: PathBuf,
     pub first_seq: Seq,
+    /// Goes up when another file takes its place, so that readers open that one.
+    pub revision: u32,
 }
 
 /// Where the segment at `place` ends: what it holds from there on does not count, since a later
@@ -46,6 +51,19 @@ pub fn list(dir: &Path) -> Result<Vec<(u32, PathBuf)>, JournalError> {
 /// Makes the entries of a folder durable.
 pub fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// Removes what a crash left of files that were being made. None of it was ever part of the
+/// journal, but it holds words.
+pub fn remove_leftovers(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let is_rewrite = path.extension().is_some_and(|it| it == "rewrite");
+        if is_rewrite || path.file_name().is_some_and(|it| it == NEXT) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a file of the folder, durably; it may be gone already.
@@ -83,7 +101,7 @@ impl OpenSegment {
         bytes.extend_from_slice(first);
         // Written beside, then renamed: a try that failed half-way never leaves a file that looks
         // like a segment, even if the disk does not let us remove it.
-        let part = dir.join("next.part");
+        let part = dir.join(NEXT);
         let mut file = File::create(&part)?;
         let written = file
             .write_all(&bytes)
@@ -96,7 +114,10 @@ impl OpenSegment {
             return Err(err);
         }
         let size_bytes = bytes.len() as u64;
-        Ok((Segment { ordinal, path, first_seq }, Self { file, first_seq, size_bytes }))
+        Ok((
+            Segment { ordinal, path, first_seq, revision: 0 },
+            Self { file, first_seq, size_bytes },
+        ))
     }
 
     /// Goes on writing at the end of a recovered segment. It is synced first: a process that was

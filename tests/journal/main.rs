@@ -13,5 +13,6 @@ mod order;
 mod reading;
 mod release;
 mod restore;
+mod rewrite;
 mod seal;
 mod support;
