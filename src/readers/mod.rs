@@ -1,5 +1,6 @@
 //! Those who follow the journal. Each has its own position; none knows another.
 
 pub mod firebase;
+pub mod keeper;
 pub mod live;
 pub mod snapshot;
