@@ -25,6 +25,7 @@ use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::model::{self, Model, ModelSettings};
 use crate::domain::Call;
 use crate::journal::{self, Journal};
+use crate::readers::archive::{self, Archive};
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
 };
@@ -94,15 +95,17 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         head = journal.head(),
         "The journal is open."
     );
+    let (archive, archiving) = archive::start(&journal, &config.data_dir, config.archive_after)?;
     let mirror = Arc::new(MirrorLink::default());
     start_mirror(&config, &journal, &mirror)?;
     let live = {
         let mirror = Arc::clone(&mirror);
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
     };
-    let floors = floors(&saved_seq, &mirror, config.mirrors());
+    let floors = floors(&saved_seq, &mirror, config.mirrors(), &archive);
     let threads = vec![
         live::spawn(&live)?,
+        archiving,
         spawn_snapshot(&config, &journal, &mirror, saved_seq)?,
         spawn_keeper(&journal, floors)?,
     ];
@@ -128,6 +131,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         desk,
         live,
         mirror,
+        archive,
         started,
     });
     let server = serve(listener, &context)?;
@@ -326,13 +330,18 @@ fn spawn_snapshot(
 }
 
 /// Up to where each who follows the journal never reads again.
-fn floors(saved_seq: &Arc<AtomicU64>, mirror: &Arc<MirrorLink>, mirrors: bool) -> Vec<Floor> {
+fn floors(
+    saved_seq: &Arc<AtomicU64>,
+    mirror: &Arc<MirrorLink>,
+    mirrors: bool,
+    archive: &Arc<Archive>,
+) -> Vec<Floor> {
     let (saved_seq, status) = (Arc::clone(saved_seq), mirror.status());
+    let archive = Arc::clone(archive);
     vec![
         Box::new(move || Some(saved_seq.load(Ordering::Acquire))),
         Box::new(move || mirrors.then(|| status.saved_seq())),
-        // Calls that have left the state are in the journal alone, so all of it stays.
-        Box::new(|| Some(0)),
+        Box::new(move || Some(archive.durable_seq())),
     ]
 }
 
@@ -343,10 +352,11 @@ fn spawn_keeper(journal: &Arc<Journal>, floors: Vec<Floor>) -> std::io::Result<J
         .spawn(move || keeper::follow(&journal, &bell, &floors, keeper::PAUSE))
 }
 
-/// Keeps every board's view of the mirror and the disk current.
+/// Keeps every board's view of the mirror, the disk and the archive current.
 async fn tell_the_board(context: Data<Context>) {
     let mut interval = tokio::time::interval(BOARD_INTERVAL);
     let (mut told_sync, mut told_health) = (None, None);
+    let mut was_writable = true;
     loop {
         interval.tick().await;
         let sync = json!(context.mirror.report(context.journal.head()));
@@ -355,19 +365,22 @@ async fn tell_the_board(context: Data<Context>) {
             told_sync = Some(sync);
         }
         let is_writable = context.journal.is_writable();
-        if told_health != Some(is_writable) {
+        let health = (is_writable, context.archive.trouble());
+        if told_health.as_ref() != Some(&health) {
             context.live.publish_health(json!({
                 "durable": is_writable,
                 "detail": if is_writable { "" } else {
                     "The disk does not take writes. Callers are answered; what they say is only \
                      in memory."
                 },
+                "archive": health.1.as_ref().map_or("", |it| &it.1),
             }));
-            if is_writable && told_health == Some(false) {
-                context.desk.storage_came_back().await;
-            }
-            told_health = Some(is_writable);
+            told_health = Some(health);
         }
+        if is_writable && !was_writable {
+            context.desk.storage_came_back().await;
+        }
+        was_writable = is_writable;
     }
 }
 
