@@ -81,6 +81,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let settings = journal::Settings {
         data_dir: config.data_dir.clone(),
         node: config.node.as_str().into(),
+        segment_bytes: config.segment_bytes,
         ..journal::Settings::default()
     };
     let (journal, opened) = Journal::open(settings, stored)?;

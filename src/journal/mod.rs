@@ -20,6 +20,7 @@ mod segment;
 mod settings;
 mod shared;
 mod stats;
+mod upkeep;
 mod view;
 mod wake;
 mod writer;
@@ -40,6 +41,7 @@ pub use self::error::JournalError;
 pub use self::reader::Reader;
 pub use self::settings::{Opened, Settings};
 pub use self::stats::Stats;
+pub use self::upkeep::{Released, SegmentInfo};
 pub use self::wake::wake_together;
 
 use self::commit::Change;
@@ -93,7 +95,7 @@ impl Journal {
         let segment = match found.segments.last().filter(|it| it.format == line::FORMAT) {
             None => None,
             Some(last) => Some(
-                OpenSegment::reopen(&dir, &last.path, found.last_size_bytes)
+                OpenSegment::reopen(&dir, last, found.last_size_bytes)
                     .map_err(JournalError::io("open", &last.path))?,
             ),
         };
@@ -116,6 +118,7 @@ impl Journal {
             segment,
             unwritten: Vec::new(),
             lines: Vec::new(),
+            seals: Vec::new(),
             retry: None,
             has_news: false,
             was_alone: false,
@@ -213,8 +216,7 @@ impl Journal {
 
     /// Whether the records after `seq` are still held, in memory or on disk.
     pub fn holds_after(&self, seq: Seq) -> bool {
-        let first = self.shared.lock_segments().first().map_or(1, |it| it.first_seq);
-        seq <= self.head() && seq + 1 >= first
+        seq <= self.head() && seq + 1 >= self.first_held()
     }
 
     /// Rings when there is something new; disconnected when the journal is closed. Rings are

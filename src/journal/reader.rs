@@ -136,10 +136,16 @@ fn ordinal_of(shared: &Shared, seq: Seq) -> Option<u32> {
 }
 
 fn open(shared: &Shared, seq: Seq) -> Result<OpenFile, JournalError> {
-    let segment = segment_of(&shared.lock_segments(), seq)
-        .cloned()
-        .ok_or_else(|| JournalError::Mismatch { why: format!("record {seq} is no longer held") })?;
-    let file = File::open(&segment.path).map_err(JournalError::io("open", &segment.path))?;
+    let gone = || JournalError::Mismatch { why: format!("record {seq} is no longer held") };
+    let segment = segment_of(&shared.lock_segments(), seq).cloned().ok_or_else(gone)?;
+    let file = File::open(&segment.path).map_err(|err| {
+        // It may have been removed since the list was looked at.
+        if ordinal_of(shared, seq) == Some(segment.ordinal) {
+            JournalError::io("open", &segment.path)(err)
+        } else {
+            gone()
+        }
+    })?;
     let mut lines = BufReader::with_capacity(64 * 1024, file);
     let mut text = Vec::new();
     lines.read_until(b'\n', &mut text).map_err(JournalError::io("read", &segment.path))?;

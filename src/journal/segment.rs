@@ -19,6 +19,12 @@ pub struct Segment {
     pub format: u32,
 }
 
+/// Where the segment at `place` ends: what it holds from there on does not count, since a later
+/// one begins there. `None` for the last one, which is written to; all others are sealed.
+pub fn limit(segments: &[Segment], place: usize) -> Option<Seq> {
+    segments[place + 1..].iter().map(|it| it.first_seq).min()
+}
+
 pub fn path(dir: &Path, ordinal: u32) -> PathBuf {
     dir.join(format!("{ordinal:08}.jsonl"))
 }
@@ -44,11 +50,23 @@ pub fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Removes a file of the folder, durably; it may be gone already.
+pub fn remove(dir: &Path, path: &Path) -> Result<(), JournalError> {
+    match fs::remove_file(path) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => {
+            return Err(JournalError::io("remove", path)(err));
+        }
+        _ => {}
+    }
+    sync_folder(dir).map_err(JournalError::io("sync", dir))
+}
+
 /// The segment that is written to.
 #[derive(Debug)]
 pub struct OpenSegment {
     file: File,
-    pub size_bytes: u64,
+    first_seq: Seq,
+    size_bytes: u64,
 }
 
 impl OpenSegment {
@@ -80,16 +98,22 @@ impl OpenSegment {
             return Err(err);
         }
         let size_bytes = bytes.len() as u64;
-        Ok((Segment { ordinal, path, first_seq, format: FORMAT }, Self { file, size_bytes }))
+        let segment = Segment { ordinal, path, first_seq, format: FORMAT };
+        Ok((segment, Self { file, first_seq, size_bytes }))
     }
 
     /// Goes on writing at the end of a recovered segment. It is synced first: a process that was
     /// killed may have written lines that are not on disk yet, and they are about to be shown.
-    pub fn reopen(dir: &Path, path: &Path, size_bytes: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).open(path)?;
+    pub fn reopen(dir: &Path, segment: &Segment, size_bytes: u64) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).open(&segment.path)?;
         file.sync_all()?;
         sync_folder(dir)?;
-        Ok(Self { file, size_bytes })
+        Ok(Self { file, first_seq: segment.first_seq, size_bytes })
+    }
+
+    /// Whether `next_seq` belongs into another segment. One without a record is never full.
+    pub fn is_full(&self, next_seq: Seq, most_bytes: u64) -> bool {
+        self.size_bytes >= most_bytes && self.first_seq < next_seq
     }
 
     /// Puts whole lines on disk: written in one go, then synced.

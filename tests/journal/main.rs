@@ -12,5 +12,7 @@ mod golden;
 mod model;
 mod order;
 mod reading;
+mod release;
 mod restore;
+mod seal;
 mod support;

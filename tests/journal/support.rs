@@ -142,7 +142,11 @@ pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 pub fn segments(dir: &Path) -> Vec<PathBuf> {
-    files(dir).into_keys().collect()
+    let is_segment = |it: &PathBuf| {
+        let name = it.file_name().unwrap().to_str().unwrap();
+        name.strip_suffix(".jsonl").is_some_and(|it| it.parse::<u32>().is_ok())
+    };
+    files(dir).into_keys().filter(is_segment).collect()
 }
 
 pub fn lines(file: &Path) -> Vec<Vec<u8>> {
