@@ -16,6 +16,7 @@ mod fields;
 pub mod line;
 mod reader;
 mod recovery;
+mod rewrite;
 mod segment;
 mod settings;
 mod shared;
@@ -35,10 +36,12 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 pub use self::commit::{Committed, Draft, Need, Pending};
 pub use self::error::JournalError;
 pub use self::reader::Reader;
+pub use self::rewrite::Rewritten;
 pub use self::settings::{Opened, Settings};
 pub use self::stats::Stats;
 pub use self::upkeep::{Released, SegmentInfo};
@@ -99,6 +102,9 @@ impl Journal {
                     .map_err(JournalError::io("open", &last.path))?,
             ),
         };
+        if let Err(err) = segment::remove_leftovers(&dir) {
+            warn!(error = %err, dir = %dir.display(), "A leftover of a crash could not be removed.");
+        }
         let opened = Opened {
             n_replayed: found.n_replayed,
             replayed_bytes: found.replayed_bytes,

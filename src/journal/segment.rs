@@ -9,6 +9,9 @@ use super::error::JournalError;
 use super::line::{FORMAT, Header, write_header};
 use crate::domain::{JournalId, Seq};
 
+/// A segment that is being made.
+const NEXT: &str = "next.part";
+
 /// A file of the journal that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
@@ -17,6 +20,14 @@ pub struct Segment {
     pub first_seq: Seq,
     /// Version of its format.
     pub format: u32,
+    /// Goes up when another file takes its place, so that readers open that one.
+    pub revision: u32,
+}
+
+impl Segment {
+    pub fn new(ordinal: u32, path: PathBuf, first_seq: Seq, format: u32) -> Self {
+        Self { ordinal, path, first_seq, format, revision: 0 }
+    }
 }
 
 /// Where the segment at `place` ends: what it holds from there on does not count, since a later
@@ -48,6 +59,19 @@ pub fn list(dir: &Path) -> Result<Vec<(u32, PathBuf)>, JournalError> {
 /// Makes the entries of a folder durable.
 pub fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// Removes what a crash left of files that were being made. None of it was ever part of the
+/// journal, but it holds words.
+pub fn remove_leftovers(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let is_rewrite = path.extension().is_some_and(|it| it == "rewrite");
+        if is_rewrite || path.file_name().is_some_and(|it| it == NEXT) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a file of the folder, durably; it may be gone already.
@@ -85,7 +109,7 @@ impl OpenSegment {
         bytes.extend_from_slice(first);
         // Written beside, then renamed: a try that failed half-way never leaves a file that looks
         // like a segment, even if the disk does not let us remove it.
-        let part = dir.join("next.part");
+        let part = dir.join(NEXT);
         let mut file = File::create(&part)?;
         let written = file
             .write_all(&bytes)
@@ -98,7 +122,7 @@ impl OpenSegment {
             return Err(err);
         }
         let size_bytes = bytes.len() as u64;
-        let segment = Segment { ordinal, path, first_seq, format: FORMAT };
+        let segment = Segment::new(ordinal, path, first_seq, FORMAT);
         Ok((segment, Self { file, first_seq, size_bytes }))
     }
 

@@ -14,5 +14,6 @@ mod order;
 mod reading;
 mod release;
 mod restore;
+mod rewrite;
 mod seal;
 mod support;
