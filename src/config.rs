@@ -184,6 +184,11 @@ impl Config {
         self.bind.ip().is_loopback() && self.public_url.is_none() && self.trusted_proxies.is_empty()
     }
 
+    /// Whether there is a mirror.
+    pub fn mirrors(&self) -> bool {
+        self.firebase_url.is_some() || self.firebase_emulator.is_some()
+    }
+
     /// The start of every link to this server, without a slash at the end.
     pub fn link_base(&self, bound: SocketAddr) -> String {
         match &self.public_url {

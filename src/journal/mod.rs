@@ -10,6 +10,7 @@
 //! Who reads it: live streams, the checkpoint and the mirror each keep their own position.
 //! The line format and the recovery rules: `docs/journal-format.md`.
 
+pub mod chain;
 mod commit;
 mod error;
 mod fields;
@@ -229,6 +230,11 @@ impl Journal {
     /// merged: read until there is nothing.
     pub fn bell(&self) -> Receiver<()> {
         self.shared.new_bell()
+    }
+
+    /// Whether it takes no commits any more; bells are disconnected then.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
     }
 
     pub fn stats(&self) -> &Stats {

@@ -150,7 +150,7 @@ fn open_all(
     Ok((segments, id))
 }
 
-fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalError> {
+pub fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalError> {
     let file = File::open(path).map_err(JournalError::io("open", path))?;
     let mut line = Vec::new();
     BufReader::with_capacity(512, file)

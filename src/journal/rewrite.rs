@@ -10,9 +10,12 @@ use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
+use super::chain::Hash;
 use super::error::JournalError;
 use super::line::{LineReader, read_record, write_record};
-use super::segment::{self, Segment};
+use super::segment::{self, Sealed, Segment};
 use super::{Journal, Shared};
 use crate::domain::{Event, Record, Seq};
 
@@ -37,21 +40,25 @@ impl Journal {
     /// before; then running it again after a crash finishes what was begun. `progress` is told
     /// bytes done and in all.
     ///
+    /// The hash chain gets a line with `reason` for each segment: no word and no number in it.
     /// Segments are not removed meanwhile. Readers with an old file go over to the new one.
     ///
     /// # Errors
     /// [`JournalError::Io`], [`JournalError::Corrupt`]: what was rewritten before stays so.
     pub fn rewrite(
         &self,
+        reason: &str,
         mut redact: impl FnMut(&Record) -> Option<Event>,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Rewritten, JournalError> {
-        let _upkeep = self.shared.lock_upkeep();
+        let mut upkeep = self.shared.lock_upkeep();
         let mut redact = |record: &Record| {
             let event = redact(record).filter(|it| *it != record.event)?;
             Some(Record { event, seq: record.seq, at: record.at, node: Arc::clone(&record.node) })
         };
-        let sealed = Sealed::all(&self.shared);
+        let sealed = Sealed::all(&self.shared.lock_segments());
+        let chain = upkeep.chain(&self.shared.dir)?;
+        chain.catch_up(&sealed)?;
         if let Some(last) = sealed.last() {
             redact_memory(&self.shared, last.limit, &mut redact);
         }
@@ -67,7 +74,9 @@ impl Journal {
             if it.is_void() {
                 it.drop_void(&self.shared)?;
             } else if changes.n_records > 0 || changes.has_tail {
-                it.replace(&self.shared, &mut redact)?;
+                it.replace(&self.shared, &mut redact, |before, after| {
+                    chain.rewritten(it, before, after, reason)
+                })?;
                 rewritten.n_segments += 1;
                 rewritten.n_records += changes.n_records;
             }
@@ -84,12 +93,6 @@ fn redact_memory(shared: &Shared, limit: Seq, redact: &mut impl FnMut(&Record) -
     shared.view_mut().ring.replace(redacted);
 }
 
-/// A segment that is no longer written to, and where it ends to count.
-struct Sealed {
-    segment: Segment,
-    limit: Seq,
-}
-
 struct Changes {
     n_records: u64,
     /// Something stands behind the last line that counts.
@@ -98,20 +101,6 @@ struct Changes {
 }
 
 impl Sealed {
-    fn all(shared: &Shared) -> Vec<Self> {
-        let segments = shared.lock_segments();
-        let sealed = segments.iter().enumerate().filter_map(|(place, segment)| {
-            let limit = segment::limit(&segments, place)?;
-            Some(Self { segment: segment.clone(), limit })
-        });
-        sealed.collect()
-    }
-
-    /// Nothing in it counts.
-    fn is_void(&self) -> bool {
-        self.limit <= self.segment.first_seq
-    }
-
     fn drop_void(&self, shared: &Shared) -> Result<(), JournalError> {
         shared.lock_segments().retain(|it| it.ordinal != self.segment.ordinal);
         segment::remove(&shared.dir, &self.segment.path)
@@ -136,14 +125,19 @@ impl Sealed {
         Ok(Changes { n_records, has_tail: size_bytes > lines.offset, size_bytes })
     }
 
-    /// Writes the segment anew beside it, then takes its place.
+    /// Writes the segment anew beside it, has that noted, and puts it in its place. Were it noted
+    /// afterwards, a crash between the two would look like tampering.
     fn replace(
         &self,
         shared: &Shared,
         redact: &mut impl FnMut(&Record) -> Option<Record>,
+        note: impl FnOnce(Hash, Hash) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
         let beside = self.segment.path.with_extension("rewrite");
-        let made = self.write_to(&beside, redact).and_then(|()| {
+        let made = self.write_to(&beside, redact).and_then(|(before, after)| {
+            if before != after {
+                note(before, after)?;
+            }
             fs::rename(&beside, &self.segment.path).map_err(JournalError::io("rename", &beside))
         });
         if made.is_err() {
@@ -157,12 +151,14 @@ impl Sealed {
         segment::sync_folder(&shared.dir).map_err(JournalError::io("sync", &shared.dir))
     }
 
+    /// Returns the hashes of the records before and after.
     fn write_to(
         &self,
         beside: &Path,
         redact: &mut impl FnMut(&Record) -> Option<Record>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<(Hash, Hash), JournalError> {
         let mut lines = Lines::open(self)?;
+        let (mut before, mut after) = (Sha256::new(), Sha256::new());
         let file = File::create(beside).map_err(JournalError::io("create", beside))?;
         let mut out = BufWriter::with_capacity(256 * 1024, file);
         let mut put = |bytes: &[u8], unsynced: usize| {
@@ -178,7 +174,9 @@ impl Sealed {
         let mut unsynced = put(&lines.text, 0)?;
         let mut line = Vec::new();
         while let Some(record) = lines.next()? {
+            before.update(&lines.text);
             let Some(redacted) = redact(&record) else {
+                after.update(&lines.text);
                 unsynced = put(&lines.text, unsynced)?;
                 continue;
             };
@@ -189,15 +187,17 @@ impl Sealed {
                 let why = "what was to take its place does not read back".to_owned();
                 return Err(lines.damaged(why));
             }
+            after.update(&line);
             unsynced = put(&line, unsynced)?;
         }
         out.flush()
             .and_then(|()| out.get_ref().sync_all())
-            .map_err(JournalError::io("sync", beside))
+            .map_err(JournalError::io("sync", beside))?;
+        Ok((before.into(), after.into()))
     }
 }
 
-/// The lines of a segment that count, each checked.
+/// The lines of a sealed segment that count, each checked.
 struct Lines {
     path: PathBuf,
     file: BufReader<File>,

@@ -36,6 +36,27 @@ pub fn limit(segments: &[Segment], place: usize) -> Option<Seq> {
     segments[place + 1..].iter().map(|it| it.first_seq).min()
 }
 
+/// A segment that is no longer written to, and where it ends to count.
+#[derive(Debug)]
+pub struct Sealed {
+    pub segment: Segment,
+    pub limit: Seq,
+}
+
+impl Sealed {
+    pub fn all(segments: &[Segment]) -> Vec<Self> {
+        let sealed = segments.iter().enumerate().filter_map(|(place, segment)| {
+            Some(Self { segment: segment.clone(), limit: limit(segments, place)? })
+        });
+        sealed.collect()
+    }
+
+    /// Nothing in it counts.
+    pub fn is_void(&self) -> bool {
+        self.limit <= self.segment.first_seq
+    }
+}
+
 pub fn path(dir: &Path, ordinal: u32) -> PathBuf {
     dir.join(format!("{ordinal:08}.jsonl"))
 }

@@ -77,6 +77,10 @@ impl Shared {
         }
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.lock_bells().is_none()
+    }
+
     pub fn take_bells_away(&self) {
         *self.lock_bells() = None;
     }

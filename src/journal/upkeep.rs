@@ -8,11 +8,12 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{TrySendError, sync_channel};
 
+use super::chain::Chain;
 use super::error::JournalError;
-use super::segment::{self, Segment};
+use super::segment::{self, Sealed, Segment};
 use super::writer::Command;
 use super::{Journal, Shared};
 use crate::domain::Seq;
@@ -22,6 +23,17 @@ use crate::domain::Seq;
 pub(super) struct Upkeep {
     /// Out of the list, and not known to be off the disk.
     released: VecDeque<Segment>,
+    /// Read when it is first needed.
+    chain: Option<Chain>,
+}
+
+impl Upkeep {
+    pub fn chain(&mut self, dir: &Path) -> Result<&mut Chain, JournalError> {
+        match &mut self.chain {
+            Some(chain) => Ok(chain),
+            none => Ok(none.insert(Chain::open(dir)?)),
+        }
+    }
 }
 
 /// A segment, for those who count, copy or show them.
@@ -101,6 +113,8 @@ impl Journal {
     /// [`JournalError::Io`]: what is still there is tried again by the next call.
     pub fn release(&self, up_to: Seq) -> Result<Released, JournalError> {
         let mut upkeep = self.shared.lock_upkeep();
+        // Once a segment is gone, nobody can hash it any more.
+        self.chain_sealed(&mut upkeep)?;
         // The last record says when the clock was last looked at; a start goes on from there.
         let up_to = up_to.min(self.head().saturating_sub(1));
         upkeep.released.extend(take_before(&self.shared, up_to));
@@ -112,6 +126,20 @@ impl Journal {
             upkeep.released.pop_front();
         }
         Ok(removed)
+    }
+
+    /// Gives the segments that were sealed their line in the hash chain. Reads them, so it takes a
+    /// moment for each.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`]; the next call tries again.
+    pub fn keep_chain(&self) -> Result<(), JournalError> {
+        self.chain_sealed(&mut self.shared.lock_upkeep())
+    }
+
+    fn chain_sealed(&self, upkeep: &mut Upkeep) -> Result<(), JournalError> {
+        let sealed = Sealed::all(&self.shared.lock_segments());
+        upkeep.chain(&self.shared.dir)?.catch_up(&sealed)
     }
 }
 

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod archive;
+mod chain;
 mod damage;
 mod failing_disk;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod golden;
+mod keeper;
 mod model;
 mod order;
 mod reading;
