@@ -45,7 +45,7 @@ pub use self::reader::Reader;
 pub use self::rewrite::Rewritten;
 pub use self::settings::{Opened, Settings};
 pub use self::stats::Stats;
-pub use self::upkeep::{Released, SegmentInfo};
+pub use self::upkeep::{Released, SegmentInfo, SegmentsHeld};
 pub use self::wake::wake_together;
 
 use self::commit::Change;

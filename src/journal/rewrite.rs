@@ -44,7 +44,8 @@ impl Journal {
     /// Segments are not removed meanwhile. Readers with an old file go over to the new one.
     ///
     /// # Errors
-    /// [`JournalError::Io`], [`JournalError::Corrupt`]: what was rewritten before stays so.
+    /// [`JournalError::Io`], [`JournalError::Corrupt`], and [`JournalError::Closed`] when the
+    /// journal is closed meanwhile: what was rewritten before stays so.
     pub fn rewrite(
         &self,
         reason: &str,
@@ -57,8 +58,8 @@ impl Journal {
             Some(Record { event, seq: record.seq, at: record.at, node: Arc::clone(&record.node) })
         };
         let sealed = Sealed::all(&self.shared.lock_segments());
+        self.chain_sealed(&mut upkeep)?;
         let chain = upkeep.chain(&self.shared.dir)?;
-        chain.catch_up(&sealed)?;
         if let Some(last) = sealed.last() {
             redact_memory(&self.shared, last.limit, &mut redact);
         }
@@ -69,6 +70,10 @@ impl Journal {
         }
         let (mut rewritten, mut done) = (Rewritten::default(), 0);
         for it in &sealed {
+            // A stop does not wait for all.
+            if self.is_closed() {
+                return Err(JournalError::Closed);
+            }
             let changes = it.scan(&mut redact, |n_bytes| progress(done + n_bytes, total))?;
             done += changes.size_bytes;
             if it.is_void() {

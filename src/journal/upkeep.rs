@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
 use std::sync::mpsc::{TrySendError, sync_channel};
 
 use super::chain::Chain;
@@ -45,6 +46,12 @@ pub struct SegmentInfo {
     pub size_bytes: u64,
     /// Nothing is appended to it any more.
     pub is_sealed: bool,
+}
+
+/// See [`Journal::hold_segments`].
+#[derive(Debug)]
+pub struct SegmentsHeld<'a> {
+    _upkeep: MutexGuard<'a, Upkeep>,
 }
 
 /// What [`Journal::release`] removed.
@@ -111,12 +118,13 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Io`]: what is still there is tried again by the next call.
+    /// [`JournalError::Closed`]: as [`Self::keep_chain`].
     pub fn release(&self, up_to: Seq) -> Result<Released, JournalError> {
         let mut upkeep = self.shared.lock_upkeep();
-        // Once a segment is gone, nobody can hash it any more.
-        self.chain_sealed(&mut upkeep)?;
         // The last record says when the clock was last looked at; a start goes on from there.
         let up_to = up_to.min(self.head().saturating_sub(1));
+        // Once a segment is gone, nobody can hash it any more.
+        self.chain_sealed(&mut upkeep)?;
         upkeep.released.extend(take_before(&self.shared, up_to));
         let mut removed = Released::default();
         while let Some(next) = upkeep.released.front() {
@@ -132,14 +140,33 @@ impl Journal {
     /// moment for each.
     ///
     /// # Errors
-    /// [`JournalError::Io`]; the next call tries again.
+    /// [`JournalError::Io`]; the next call tries again. [`JournalError::Closed`] if the journal is
+    /// closed before all have it.
     pub fn keep_chain(&self) -> Result<(), JournalError> {
         self.chain_sealed(&mut self.shared.lock_upkeep())
     }
 
-    fn chain_sealed(&self, upkeep: &mut Upkeep) -> Result<(), JournalError> {
+    /// While it is held, no segment is removed or replaced: to copy them one after the other. The
+    /// journal goes on; whoever holds it must not ask for upkeep itself.
+    pub fn hold_segments(&self) -> SegmentsHeld<'_> {
+        SegmentsHeld { _upkeep: self.shared.lock_upkeep() }
+    }
+
+    pub(super) fn chain_sealed(&self, upkeep: &mut Upkeep) -> Result<(), JournalError> {
         let sealed = Sealed::all(&self.shared.lock_segments());
-        upkeep.chain(&self.shared.dir)?.catch_up(&sealed)
+        let chain = upkeep.chain(&self.shared.dir)?;
+        chain.write_kept();
+        for it in sealed.iter().filter(|it| !it.is_void()) {
+            if chain.has(it) {
+                continue;
+            }
+            // There may be many after an update, and a stop does not wait for all.
+            if self.is_closed() {
+                return Err(JournalError::Closed);
+            }
+            chain.add_sealed(it)?;
+        }
+        Ok(())
     }
 }
 

@@ -30,6 +30,7 @@ pub fn follow(journal: &Journal, bell: &Receiver<()>, floors: &[Floor], pause: D
     loop {
         match keep(journal, floors) {
             Ok(_) => is_failing = false,
+            Err(JournalError::Closed) => return,
             // Each round says the same until it is repaired.
             Err(_) if is_failing => {}
             Err(err) => {

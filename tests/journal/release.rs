@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use aurora::domain::{Position, State};
-use aurora::journal::{Journal, JournalError, Released};
+use aurora::domain::{Event, Position, Record, State};
+use aurora::journal::{Journal, JournalError, Released, chain};
 use proptest::prelude::*;
 
 use crate::support::{
-    copy, files, folder, open, records, records_after, say_words, segments, seqs, settings,
-    try_open, words,
+    GONE, copy, files, folder, open, records, records_after, say_words, segments, seqs, settings,
+    try_open, without_words, words,
 };
 
 /// Where each segment begins.
@@ -210,9 +210,16 @@ enum Step {
     Seal,
     /// Up to this part of the history, in percent; never beyond what the stored state covers.
     Release(u64),
+    /// What was said in call 1 goes.
+    Rewrite,
+    Chain,
     /// The state is stored.
     Checkpoint,
     Reopen,
+}
+
+fn redact(record: &Record) -> Option<Event> {
+    without_words(record, 1)
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -220,6 +227,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (1..12_u64).prop_map(Step::Say),
         2 => Just(Step::Seal),
         3 => (0..120_u64).prop_map(Step::Release),
+        1 => Just(Step::Rewrite),
+        1 => Just(Step::Chain),
         2 => Just(Step::Checkpoint),
         2 => Just(Step::Reopen),
     ];
@@ -254,6 +263,12 @@ proptest! {
                     journal.release(up_to).expect("the disk works");
                     released = released.max(up_to);
                 }
+                Step::Rewrite => {
+                    journal.seal().expect("the disk works");
+                    journal.rewrite("a test", redact, |_, _| ()).expect("the disk works");
+                    model.iter_mut().skip(1).step_by(3).for_each(|it| *it = GONE.to_owned());
+                }
+                Step::Chain => journal.keep_chain().expect("the disk works"),
                 Step::Checkpoint => start = Some(stored(&journal)),
                 Step::Reopen => {
                     drop(journal);
@@ -269,6 +284,8 @@ proptest! {
             let said = words(&held);
             prop_assert_eq!(&said[..], &model[model.len() - said.len()..]);
             prop_assert_eq!(journal.snapshot().seq(), journal.head());
+            let report = chain::verify(&dir.path().join("journal"), |_, _| ());
+            prop_assert_eq!(report.expect("it reads").problems, [""; 0]);
         }
     }
 }

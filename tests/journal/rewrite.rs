@@ -6,38 +6,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use aurora::domain::{CallId, Event, Record};
+use aurora::domain::Record;
 use aurora::journal::line::read_header;
 use aurora::journal::{Journal, JournalError, Need, Settings};
 
 use crate::support::{
-    call, copy, files, folder, lines, open, records, say, say_words, segments, seqs, settings,
-    words,
+    copy, files, folder, lines, open, records, say, say_words, segments, seqs, settings,
+    without_words, words,
 };
 
-const GONE: &str = "[erased]";
-
-/// Takes the words of one call away.
-fn redact(record: &Record, id: CallId) -> Option<Event> {
-    match &record.event {
-        Event::MessageAdded(it) if it.call_id == id => {
-            let mut it = it.clone();
-            Arc::make_mut(&mut it.message).content = GONE.into();
-            Some(Event::MessageAdded(it))
-        }
-        _ => None,
-    }
-}
-
 fn rewrite(journal: &Journal, n: u64) -> (usize, u64) {
-    let done = journal.rewrite("a test", |it| redact(it, call(n)), |_, _| ()).unwrap();
+    let done = journal.rewrite("a test", |it| without_words(it, n), |_, _| ()).unwrap();
     (done.n_segments, done.n_records)
 }
 
 /// What the records say once the words of call `n` are gone.
 fn expected(records: &[Arc<Record>], n: u64) -> Vec<Record> {
     let redacted = records.iter().map(|it| {
-        let event = redact(it, call(n)).unwrap_or_else(|| it.event.clone());
+        let event = without_words(it, n).unwrap_or_else(|| it.event.clone());
         Record { event, ..Record::clone(it) }
     });
     redacted.collect()
@@ -140,7 +126,7 @@ fn progress_reaches_the_whole() {
     let mut told = Vec::new();
 
     journal
-        .rewrite("a test", |it| redact(it, call(1)), |done, all| told.push((done, all)))
+        .rewrite("a test", |it| without_words(it, 1), |done, all| told.push((done, all)))
         .unwrap();
 
     assert!(told.is_sorted() && told.iter().all(|it| it.1 == total), "{told:?}");
@@ -188,7 +174,7 @@ fn commits_go_on_while_segments_are_rewritten_and_others_wait_to_be_removed() {
                     n_said.set(n_said.get() + 2);
                     assert_eq!(journal.first_held(), 1);
                 }
-                redact(record, call(1))
+                without_words(record, 1)
             },
             |_, _| (),
         );
@@ -284,7 +270,7 @@ fn a_damaged_segment_stops_it_by_name_and_stays() {
     damaged[2][20] ^= 1;
     fs::write(&file, damaged.concat()).unwrap();
 
-    let err = journal.rewrite("a test", |it| redact(it, call(1)), |_, _| ()).unwrap_err();
+    let err = journal.rewrite("a test", |it| without_words(it, 1), |_, _| ()).unwrap_err();
 
     assert!(
         matches!(&err, JournalError::Corrupt { file: it, line: 3, .. } if *it == file),

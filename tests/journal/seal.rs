@@ -118,3 +118,21 @@ fn a_disk_that_takes_no_segment_refuses_the_seal_and_loses_nothing() {
     journal.close();
     assert!(matches!(journal.seal(), Err(JournalError::Closed)));
 }
+
+#[test]
+fn while_the_disk_fails_a_seal_is_refused() {
+    let dir = folder();
+    let journal = Journal::open(Settings { segment_bytes: 1, ..settings(dir.path()) }, None);
+    let journal = journal.unwrap().0;
+    say_words(&journal, 0..3);
+    let (here, away) = (dir.path().join("journal"), dir.path().join("away"));
+
+    fs::rename(&here, &away).unwrap();
+    assert!(!say(&journal, Need::Answer, 1, "kept").wait().unwrap().durable);
+    assert!(matches!(journal.seal(), Err(JournalError::Unwritable)));
+    fs::rename(&away, &here).unwrap();
+    journal.close();
+
+    drop(journal);
+    assert_eq!(words(&records(&open(dir.path()))), ["word 0", "word 1", "word 2", "kept"]);
+}

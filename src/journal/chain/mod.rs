@@ -45,6 +45,7 @@ pub(super) struct Chain {
     walk: Walk,
     /// Lines that the disk did not take yet.
     unwritten: Vec<u8>,
+    is_waiting: bool,
 }
 
 impl Chain {
@@ -54,41 +55,51 @@ impl Chain {
         let path = dir.join(FILE);
         let walk = read(&path)?;
         if let Some(mark) = &walk.mark {
-            warn!(file = %path.display(), "The hash chain is damaged, {mark}. `verify` tells more.");
+            warn!(file = %path.display(), "The hash chain is damaged: {mark}.");
         }
-        Ok(Self { path, walk, unwritten: Vec::new() })
+        Ok(Self { path, walk, unwritten: Vec::new(), is_waiting: false })
     }
 
-    /// Adds the sealed segments that have no line yet.
+    /// Whether a sealed segment has its line already.
+    pub fn has(&self, sealed: &Sealed) -> bool {
+        let Sealed { segment, limit } = sealed;
+        let known = self.walk.known.get(&segment.ordinal);
+        known.is_some_and(|it| (it.first_seq, it.last_seq + 1) == (segment.first_seq, *limit))
+    }
+
+    /// Adds a sealed segment that has no line yet.
     ///
     /// # Errors
-    /// [`JournalError::Io`] if a segment cannot be read. A line that cannot be written is kept and
-    /// tried again: a full disk must not keep segments from being removed.
-    pub fn catch_up(&mut self, sealed: &[Sealed]) -> Result<(), JournalError> {
-        for Sealed { segment, limit } in sealed.iter().filter(|it| !it.is_void()) {
-            let (ordinal, first_seq, last_seq) = (segment.ordinal, segment.first_seq, limit - 1);
-            let known = self.walk.known.get(&ordinal);
-            if known.is_some_and(|it| (it.first_seq, it.last_seq) == (first_seq, last_seq)) {
-                continue;
-            }
-            let path = &segment.path;
-            let (sha256, n_records) = hash_records(path, first_seq, Some(*limit), |_| ())
-                .map_err(JournalError::io("read", path))?;
-            if first_seq + n_records != *limit {
-                warn!(file = %path.display(), "A sealed segment has too few records.");
-            }
-            self.mark_gap(ordinal, first_seq);
-            self.add(Link::sealed(ordinal, first_seq, last_seq, sha256));
-            let head = self.walk.head;
-            info!(
-                segment = ordinal, first_seq, last_seq, %head,
-                "Segment {ordinal} is sealed; the head of the hash chain is {head}."
-            );
+    /// [`JournalError::Io`] if the segment cannot be read. A line that cannot be written is kept
+    /// and tried again: a full disk must not keep segments from being removed.
+    pub fn add_sealed(&mut self, sealed: &Sealed) -> Result<(), JournalError> {
+        let Sealed { segment, limit } = sealed;
+        let (ordinal, first_seq, last_seq) = (segment.ordinal, segment.first_seq, limit - 1);
+        let path = &segment.path;
+        let (sha256, n_records) = hash_records(path, first_seq, Some(*limit), |_| ())
+            .map_err(JournalError::io("read", path))?;
+        if first_seq + n_records != *limit {
+            warn!(file = %path.display(), "A sealed segment has too few records.");
         }
-        if let Err(err) = self.flush() {
+        self.mark_gap(ordinal, first_seq);
+        self.add(Link::sealed(ordinal, first_seq, last_seq, sha256));
+        let head = self.walk.head;
+        info!(
+            segment = ordinal, first_seq, last_seq, %head,
+            "Segment {ordinal} is sealed; the head of the hash chain is {head}."
+        );
+        self.write_kept();
+        Ok(())
+    }
+
+    /// Tries lines again that the disk did not take.
+    pub fn write_kept(&mut self) {
+        let was_waiting = self.is_waiting;
+        let flushed = self.flush();
+        self.is_waiting = flushed.is_err();
+        if let (Err(err), false) = (flushed, was_waiting) {
             warn!(error = %err, file = %self.path.display(), "The hash chain waits for the disk.");
         }
-        Ok(())
     }
 
     /// The records of a segment are about to be replaced by others.

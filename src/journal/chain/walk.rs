@@ -40,26 +40,22 @@ impl Walk {
             let Some(line) = line.strip_suffix(b"\n") else { break };
             walk.whole_bytes += line.len() as u64 + 1;
             walk.n_lines += 1;
-            match Link::read(line) {
-                Ok(link) => {
-                    let problem = walk.step(&link, is_sure);
-                    is_sure = true;
-                    walk.problem(problem);
-                }
-                Err(why) => {
-                    is_sure = false;
-                    walk.problem(Some(why));
-                    walk.mark = walk.problems.last().cloned();
-                }
+            let read = Link::read(line);
+            let is_mark = read.as_ref().is_ok_and(|it| it.mark.is_some());
+            let problem = match &read {
+                Ok(link) => walk.step(link, is_sure),
+                Err(why) => Some(why.clone()),
+            };
+            is_sure = read.is_ok();
+            if let Some(why) = problem {
+                walk.problems.push(format!("line {} of the chain: {why}", walk.n_lines));
+                walk.mark = walk.problems.last().cloned();
+            }
+            if is_mark {
+                walk.mark = None;
             }
         }
         walk
-    }
-
-    fn problem(&mut self, problem: Option<String>) {
-        if let Some(why) = problem {
-            self.problems.push(format!("line {} of the chain: {why}", self.n_lines));
-        }
     }
 
     /// Goes on by one line. `is_sure`: the head before it is known.
@@ -71,10 +67,7 @@ impl Walk {
             if link.is_rewriting() { self.rewrite(link) } else { self.seal(link, is_sure) };
         match &link.mark {
             _ if !follows => Some("its head does not follow from the lines before it".to_owned()),
-            Some(mark) => {
-                self.mark = None;
-                Some(format!("the chain was taken up again here: {mark}"))
-            }
+            Some(mark) => Some(format!("the chain was taken up again here: {mark}")),
             None => problem,
         }
     }
