@@ -95,13 +95,14 @@ impl Journal {
         })?;
         let id =
             found.id.or(stored_id).unwrap_or_else(|| JournalId::from_bits(settings.new_id_bits));
-        // What is new in a format never follows what is old in one file.
-        let segment = match found.segments.last().filter(|it| it.format == line::FORMAT) {
+        let segment = match found.segments.last() {
             None => None,
-            Some(last) => Some(
-                OpenSegment::reopen(&dir, last, found.last_size_bytes)
-                    .map_err(JournalError::io("open", &last.path))?,
-            ),
+            Some(last) => {
+                let open = OpenSegment::reopen(&dir, last, found.last_size_bytes)
+                    .map_err(JournalError::io("open", &last.path))?;
+                // What is new in a format never follows what is old in one file.
+                (last.format == line::FORMAT).then_some(open)
+            }
         };
         if let Err(err) = segment::remove_leftovers(&dir) {
             warn!(error = %err, dir = %dir.display(), "A leftover of a crash could not be removed.");

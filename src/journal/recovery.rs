@@ -145,7 +145,7 @@ fn open_all(
             });
         }
         let Header { first_seq, format, .. } = header;
-        segments.push(Segment { ordinal, path, first_seq, format, revision: 0 });
+        segments.push(Segment::new(ordinal, path, first_seq, format));
     }
     Ok((segments, id))
 }
