@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,10 +25,11 @@ use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::model::{self, Model, ModelSettings};
 use crate::domain::Call;
 use crate::journal::{self, Journal};
-use crate::readers::archive;
+use crate::readers::archive::{self, Archive};
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
 };
+use crate::readers::keeper::{self, Floor};
 use crate::readers::live::{self, Live};
 use crate::readers::snapshot;
 use crate::routes::{self, Auth, Context, Metrics, RateLimit};
@@ -82,8 +84,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let settings = journal::Settings {
         data_dir: config.data_dir.clone(),
         node: config.node.as_str().into(),
+        segment_bytes: config.segment_bytes,
         ..journal::Settings::default()
     };
+    let saved_seq = Arc::new(AtomicU64::new(stored.as_ref().map_or(0, |it| it.1.seq)));
     let (journal, opened) = Journal::open(settings, stored)?;
     info!(
         n_replayed = opened.n_replayed,
@@ -98,7 +102,13 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         let mirror = Arc::clone(&mirror);
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
     };
-    let threads = vec![live::spawn(&live)?, spawn_snapshot(&config, &journal, &mirror)?, archiving];
+    let floors = floors(&saved_seq, &mirror, config.mirrors(), &archive);
+    let threads = vec![
+        live::spawn(&live)?,
+        archiving,
+        spawn_snapshot(&config, &journal, &mirror, saved_seq)?,
+        spawn_keeper(&journal, floors)?,
+    ];
     let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
     let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
     if let Some(model) = model {
@@ -309,12 +319,37 @@ fn spawn_snapshot(
     config: &Config,
     journal: &Arc<Journal>,
     mirror: &Arc<MirrorLink>,
+    saved_seq: Arc<AtomicU64>,
 ) -> std::io::Result<JoinHandle<()>> {
     let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
     let (bell, data_dir) = (journal.bell(), config.data_dir.clone());
     std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
-        snapshot::follow(&journal, &bell, &data_dir, &|call| mirror.sync_of(call));
+        let sync_of = |call: &Call| mirror.sync_of(call);
+        snapshot::follow(&journal, &bell, &data_dir, &sync_of, &saved_seq);
     })
+}
+
+/// Up to where each who follows the journal never reads again.
+fn floors(
+    saved_seq: &Arc<AtomicU64>,
+    mirror: &Arc<MirrorLink>,
+    mirrors: bool,
+    archive: &Arc<Archive>,
+) -> Vec<Floor> {
+    let (saved_seq, status) = (Arc::clone(saved_seq), mirror.status());
+    let archive = Arc::clone(archive);
+    vec![
+        Box::new(move || Some(saved_seq.load(Ordering::Acquire))),
+        Box::new(move || mirrors.then(|| status.saved_seq())),
+        Box::new(move || Some(archive.durable_seq())),
+    ]
+}
+
+fn spawn_keeper(journal: &Arc<Journal>, floors: Vec<Floor>) -> std::io::Result<JoinHandle<()>> {
+    let (journal, bell) = (Arc::clone(journal), journal.bell());
+    std::thread::Builder::new()
+        .name("keeper".to_owned())
+        .spawn(move || keeper::follow(&journal, &bell, &floors, keeper::PAUSE))
 }
 
 /// Keeps every board's view of the mirror, the disk and the archive current.

@@ -46,6 +46,9 @@ pub struct Config {
     pub bind: SocketAddr,
     /// `AURORA_DATA_DIR`: where everything is kept. Default `data`.
     pub data_dir: PathBuf,
+    /// `AURORA_SEGMENT_MIB`: size at which a file of the journal is closed and the next begun.
+    /// Default 64.
+    pub segment_bytes: u64,
     /// `AURORA_NODE`: this machine's name in the records. Default `local`.
     pub node: String,
     /// `AURORA_PUBLIC_URL`: the address that providers and browsers use.
@@ -120,6 +123,10 @@ impl Config {
         let mut config = Self {
             bind,
             data_dir: get("AURORA_DATA_DIR").map_or_else(|| "data".into(), PathBuf::from),
+            segment_bytes: number(get("AURORA_SEGMENT_MIB"), "AURORA_SEGMENT_MIB", 1, 1_024)?
+                .map_or(64, u64::from)
+                * 1024
+                * 1024,
             node: node(get("AURORA_NODE"))?,
             public_url: web_address(get("AURORA_PUBLIC_URL"), "AURORA_PUBLIC_URL")?,
             trusted_proxies: list(get("AURORA_TRUSTED_PROXIES"))
@@ -188,6 +195,11 @@ impl Config {
     /// listens on loopback.
     pub fn is_local(&self) -> bool {
         self.bind.ip().is_loopback() && self.public_url.is_none() && self.trusted_proxies.is_empty()
+    }
+
+    /// Whether there is a mirror.
+    pub fn mirrors(&self) -> bool {
+        self.firebase_url.is_some() || self.firebase_emulator.is_some()
     }
 
     /// The start of every link to this server, without a slash at the end.
@@ -333,6 +345,8 @@ mod tests {
         for (name, value) in [
             ("AURORA_BIND", "localhost"),
             ("AURORA_NODE", "a b"),
+            ("AURORA_SEGMENT_MIB", "0"),
+            ("AURORA_SEGMENT_MIB", "1025"),
             ("AURORA_PUBLIC_URL", "ftp://x"),
             ("AURORA_TRUSTED_PROXIES", "10.0.0.1, proxy"),
             ("AURORA_ADMIN_TOKEN", "short"),

@@ -8,13 +8,13 @@
 //! segment begun after it says where it goes on, and what lies at or beyond that is ignored.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
 use super::error::JournalError;
-use super::line::{FORMAT, Header, LineReader, read_header};
+use super::line::{FORMAT, Header, LineReader, read_header, read_record};
 use super::segment::{self, Segment};
 use crate::domain::{JournalId, Position, Record, Seq, State, Timestamp};
 
@@ -82,6 +82,9 @@ pub fn recover(
         });
     }
     let head = replay_all(&mut found, from, &mut torn, &mut each)?;
+    if let Some(at) = time_before_empty(&found.segments, head)? {
+        found.last_at = at;
+    }
     if head < from {
         return Err(JournalError::Mismatch {
             why: format!(
@@ -142,12 +145,12 @@ fn open_all(
             });
         }
         let Header { first_seq, format, .. } = header;
-        segments.push(Segment { ordinal, path, first_seq, format });
+        segments.push(Segment::new(ordinal, path, first_seq, format));
     }
     Ok((segments, id))
 }
 
-fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalError> {
+pub fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalError> {
     let file = File::open(path).map_err(JournalError::io("open", path))?;
     let mut line = Vec::new();
     BufReader::with_capacity(512, file)
@@ -187,7 +190,7 @@ fn replay_all(
         let size_bytes = size(&segment);
         bytes_left = bytes_left.saturating_sub(size_bytes);
         // Where a later segment goes on; beyond that, this one does not count.
-        let limit = found.segments[place + 1..].iter().map(|it| it.first_seq).min();
+        let limit = segment::limit(&found.segments, place);
         if limit.is_some_and(|it| it <= segment.first_seq) {
             continue;
         }
@@ -261,6 +264,35 @@ fn replay(
     }
     found.last_size_bytes = offset;
     Ok(expected)
+}
+
+/// When the last record was written, if the last segment is empty: the one that holds it may not
+/// have been read. No later record may seem to be older, even if the clock was set back.
+fn time_before_empty(segments: &[Segment], head: Seq) -> Result<Option<Timestamp>, JournalError> {
+    if segments.last().is_none_or(|it| it.first_seq <= head) {
+        return Ok(None);
+    }
+    let Some(holder) = segments.iter().rev().find(|it| it.first_seq <= head) else {
+        return Ok(None);
+    };
+    let io = |doing| JournalError::io(doing, &holder.path);
+    let mut file = File::open(&holder.path).map_err(io("open"))?;
+    let size = file.metadata().map_err(io("measure"))?.len();
+    let mut n_bytes = 64 * 1024;
+    loop {
+        file.seek(SeekFrom::Start(size.saturating_sub(n_bytes))).map_err(io("read"))?;
+        let mut end = Vec::new();
+        file.by_ref().take(n_bytes).read_to_end(&mut end).map_err(io("read"))?;
+        let mut records = end.split(|it| *it == b'\n').rev().filter_map(|it| read_record(it).ok());
+        if let Some(record) = records.find(|it| it.seq == head) {
+            return Ok(Some(record.at));
+        }
+        if n_bytes >= size {
+            // Its place is known to be good only where it was read; the time is all we want.
+            return Ok(None);
+        }
+        n_bytes *= 8;
+    }
 }
 
 impl Torn {
