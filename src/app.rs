@@ -7,6 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -199,7 +200,7 @@ fn serve(
     let (entrance, counter) = (doors.clone(), doors.clone());
     let server = HttpServer::new(move || {
         journal::wake_together();
-        let entrance = entrance.clone();
+        let entrance = Rc::new(entrance.clone());
         App::new()
             .configure(|service| routes::configure(service, &shared))
             .wrap_fn(move |request, service| entrance.pass(request, service))
