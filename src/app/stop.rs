@@ -17,7 +17,7 @@ use crate::readers::live::Live;
 use crate::readers::snapshot;
 
 /// A stop takes at most this long, also if something hangs. Whoever runs the process ends it then;
-/// what was answered as durable is.
+/// what was answered as durable is on disk.
 pub const STOP_LIMIT: Duration = Duration::from_millis(4_500);
 /// Turns that asked the model are given this long, then cards answer them. A little more than the
 /// default of the deadline for the model.
