@@ -81,6 +81,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let settings = journal::Settings {
         data_dir: config.data_dir.clone(),
         node: config.node.as_str().into(),
+        segment_bytes: config.segment_bytes,
         ..journal::Settings::default()
     };
     let (journal, opened) = Journal::open(settings, stored)?;
@@ -309,8 +310,9 @@ fn spawn_snapshot(
 ) -> std::io::Result<JoinHandle<()>> {
     let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
     let (bell, data_dir) = (journal.bell(), config.data_dir.clone());
+    let grown_bytes = config.checkpoint_bytes;
     std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
-        snapshot::follow(&journal, &bell, &data_dir, &|call| mirror.sync_of(call));
+        snapshot::follow(&journal, &bell, &data_dir, grown_bytes, &|call| mirror.sync_of(call));
     })
 }
 

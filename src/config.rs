@@ -46,6 +46,11 @@ pub struct Config {
     pub bind: SocketAddr,
     /// `AURORA_DATA_DIR`: where everything is kept. Default `data`.
     pub data_dir: PathBuf,
+    /// `AURORA_SEGMENT_BYTES`: size at which a file of the journal is closed. Default 64 MiB.
+    pub segment_bytes: u64,
+    /// `AURORA_CHECKPOINT_BYTES`: growth of the journal that is worth a new `total.json`. Default
+    /// 16 MiB.
+    pub checkpoint_bytes: u64,
     /// `AURORA_NODE`: this machine's name in the records. Default `local`.
     pub node: String,
     /// `AURORA_PUBLIC_URL`: the address that providers and browsers use.
@@ -117,6 +122,10 @@ impl Config {
         let mut config = Self {
             bind,
             data_dir: get("AURORA_DATA_DIR").map_or_else(|| "data".into(), PathBuf::from),
+            segment_bytes: file_size(get("AURORA_SEGMENT_BYTES"), "AURORA_SEGMENT_BYTES")?
+                .unwrap_or(64 * 1024 * 1024),
+            checkpoint_bytes: file_size(get("AURORA_CHECKPOINT_BYTES"), "AURORA_CHECKPOINT_BYTES")?
+                .unwrap_or(16 * 1024 * 1024),
             node: node(get("AURORA_NODE"))?,
             public_url: web_address(get("AURORA_PUBLIC_URL"), "AURORA_PUBLIC_URL")?,
             trusted_proxies: list(get("AURORA_TRUSTED_PROXIES"))
@@ -211,6 +220,11 @@ fn number(
         Some(n) if n < least || n > most => Err(wrong(name, format!("must be {expected}"))),
         other => Ok(other),
     }
+}
+
+/// 16 KiB to 1 GiB: smaller files are only overhead, larger ones are hard to copy and to mend.
+fn file_size(value: Option<String>, name: &'static str) -> Result<Option<u64>, ConfigError> {
+    Ok(number(value, name, 16 * 1024, 1024 * 1024 * 1024)?.map(u64::from))
 }
 
 fn flag(value: Option<String>, name: &'static str) -> Result<bool, ConfigError> {
@@ -319,6 +333,8 @@ mod tests {
     fn a_wrong_value_names_its_setting() {
         for (name, value) in [
             ("AURORA_BIND", "localhost"),
+            ("AURORA_SEGMENT_BYTES", "16383"),
+            ("AURORA_CHECKPOINT_BYTES", "64 MiB"),
             ("AURORA_NODE", "a b"),
             ("AURORA_PUBLIC_URL", "ftp://x"),
             ("AURORA_TRUSTED_PROXIES", "10.0.0.1, proxy"),
