@@ -42,7 +42,7 @@ pub use self::settings::{Opened, Settings};
 pub use self::stats::Stats;
 pub use self::wake::wake_together;
 
-use self::commit::Change;
+use self::commit::{Change, Claim};
 use self::segment::OpenSegment;
 use self::shared::Shared;
 use self::view::View;
@@ -112,6 +112,7 @@ impl Journal {
             segment,
             unwritten: Vec::new(),
             lines: Vec::new(),
+            of_callers: (0, 0),
             retry: None,
             has_news: false,
             was_alone: false,
@@ -138,9 +139,9 @@ impl Journal {
     ///
     /// # Errors
     /// Through the result: whatever `decide` returns, and nothing was written;
-    /// [`JournalError::Unwritable`] if the disk failed: with [`Need::Durable`] always (then it may
-    /// have been written if it was under way), with [`Need::Answer`] once the memory for it is
-    /// full; [`JournalError::Busy`], [`JournalError::Panicked`], [`JournalError::Closed`].
+    /// [`JournalError::Unwritable`] if the disk failed: with [`Need::Durable`] always (it was taken
+    /// back; only a crash before the disk is back may bring it to light), with [`Need::Answer`]
+    /// once the memory for it is full; [`JournalError::Busy`], [`JournalError::Panicked`], [`JournalError::Closed`].
     pub fn submit<T, E>(
         &self,
         need: Need,
@@ -151,9 +152,11 @@ impl Journal {
         E: From<JournalError> + Send + 'static,
     {
         let (reply, pending) = oneshot::channel();
-        let change = Change { need, decide: Some(decide), decided: None, reply };
+        let claim = Claim::default();
+        let change =
+            Change { need, claim: claim.clone(), decide: Some(decide), decided: None, reply };
         match self.commands.try_send(Command::Commit(Box::new(change))) {
-            Ok(()) => Pending { reply: pending },
+            Ok(()) => Pending { reply: pending, claim },
             Err(refused) => {
                 let err = match refused {
                     TrySendError::Full(_) => JournalError::Busy,
@@ -161,7 +164,7 @@ impl Journal {
                 };
                 let (reply, pending) = oneshot::channel();
                 let _ = reply.send(Err(err.into()));
-                Pending { reply: pending }
+                Pending { reply: pending, claim }
             }
         }
     }
@@ -223,8 +226,9 @@ impl Journal {
         &self.shared.stats
     }
 
+    /// Whether the disk takes writes, and takes them in time.
     pub fn is_writable(&self) -> bool {
-        self.stats().is_writable.load(Ordering::Acquire)
+        self.stats().is_writable.load(Ordering::Acquire) && !self.stats().is_stalled()
     }
 
     /// Writes what waits, then stops taking commits. Readers are told by their bells.
