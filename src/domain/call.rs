@@ -85,6 +85,10 @@ pub struct Call {
     pub end_reason: Option<EndReason>,
     /// Who holds it.
     pub admin_id: Option<Label>,
+    /// Deleted, and to be had back for a while.
+    pub deleted_at: Option<Timestamp>,
+    /// Kept whatever the policy says, until somebody lifts it.
+    pub legal_hold: bool,
     /// In order; the message of id n stands at n - 1.
     pub messages: Vec<Arc<Message>>,
     /// How often the caller spoke.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertId, CallId, CallStatus, EndReason, Label, Medium, Message, MessageId, PhoneNumber,
+    AlertId, Call, CallId, CallStatus, EndReason, Label, Medium, Message, MessageId, PhoneNumber,
     Timestamp, Urgency,
 };
 
@@ -23,6 +23,27 @@ pub enum Event {
     CallEnded(CallEnded),
     AlertRaised(Alert),
     AlertAcknowledged(AlertAcknowledged),
+    /// The archive has the ended call: it leaves the state.
+    CallArchived {
+        call_id: CallId,
+    },
+    /// Out of sight, and to be had back for a while.
+    CallDeleted(ByPerson),
+    CallRestored(ByPerson),
+    /// Out of everything, for good. What was said in it is taken out of older records, too.
+    CallErased(ByPerson),
+    /// A call that began elsewhere, whole.
+    CallImported(Arc<Call>),
+    /// What stood here could not be read and was set aside by a repair.
+    RecordLost,
+}
+
+/// What was done to an ended call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByPerson {
+    pub call_id: CallId,
+    /// Absent when the policy did it.
+    pub by: Option<Label>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +75,16 @@ pub struct CallUpdated {
     /// `TAKEOVER` comes with its holder; `ACTIVE` clears the holder.
     pub status: Option<CallStatus>,
     pub admin_id: Option<Label>,
+    pub legal_hold: Option<bool>,
     /// The person who did it; absent when rules or the model did.
     pub by: Option<Label>,
+}
+
+impl CallUpdated {
+    /// No new value yet.
+    pub fn of(call_id: CallId, by: Option<Label>) -> Self {
+        Self { call_id, urgency: None, status: None, admin_id: None, legal_hold: None, by }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +141,12 @@ impl Event {
             Self::WordsHeard { call_id, .. } => Some(*call_id),
             Self::CallEnded(it) => Some(it.call_id),
             Self::AlertRaised(it) => it.call_id,
-            Self::AlertAcknowledged(_) => None,
+            Self::CallArchived { call_id } => Some(*call_id),
+            Self::CallDeleted(it) | Self::CallRestored(it) | Self::CallErased(it) => {
+                Some(it.call_id)
+            }
+            Self::CallImported(it) => Some(it.id),
+            Self::AlertAcknowledged(_) | Self::RecordLost => None,
         }
     }
 }

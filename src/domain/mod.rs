@@ -9,6 +9,7 @@ mod phone;
 mod published;
 mod record;
 mod state;
+mod stored;
 mod text;
 mod timestamp;
 mod topic;
@@ -17,7 +18,8 @@ mod urgency;
 pub use call::{Call, CallStatus, EndReason, Medium, REQUESTS_KEPT};
 pub use card_step::CardStep;
 pub use event::{
-    Alert, AlertAcknowledged, AlertKind, CallEnded, CallStarted, CallUpdated, Event, MessageAdded,
+    Alert, AlertAcknowledged, AlertKind, ByPerson, CallEnded, CallStarted, CallUpdated, Event,
+    MessageAdded,
 };
 pub use id::{AlertId, BadId, CallId, ConversationId, MessageId};
 pub use message::{AnsweredBy, Message, Role};
@@ -25,6 +27,7 @@ pub use phone::PhoneNumber;
 pub use published::{PublishedCall, PublishedMessage, SyncStatus, WithId};
 pub use record::{JournalId, NotA, Position, Record, Seq};
 pub use state::{ALERTS_KEPT, ENDED_KEPT, ENDED_KEPT_FOR, State};
+pub use stored::{StoredCall, StoredCallRef, StoredMessage, StoredMessages};
 pub use text::{BadText, Label, Utterance, clean};
 pub use timestamp::Timestamp;
 pub use topic::Topic;

@@ -38,6 +38,10 @@ pub struct PublishedCall<'a> {
     pub ended_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_reason: Option<super::EndReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub legal_hold: bool,
 }
 
 impl<'a> PublishedCall<'a> {
@@ -57,6 +61,8 @@ impl<'a> PublishedCall<'a> {
             language: call.language.as_ref(),
             ended_at: call.ended_at,
             end_reason: call.end_reason,
+            deleted_at: call.deleted_at,
+            legal_hold: call.legal_hold,
         }
     }
 }

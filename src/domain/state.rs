@@ -121,6 +121,23 @@ impl State {
                 }
             }
             Event::AlertAcknowledged(it) => self.alerts.retain(|own| own.alert_id != it.alert_id),
+            Event::CallArchived { call_id } => {
+                if self.calls.get(call_id).is_some_and(|it| !it.is_open()) {
+                    self.forget(*call_id);
+                }
+            }
+            Event::CallDeleted(it) => {
+                self.change(it.call_id, record, |call| call.deleted_at = Some(record.at));
+            }
+            Event::CallRestored(it) => {
+                self.change(it.call_id, record, |call| call.deleted_at = None)
+            }
+            Event::CallErased(it) => {
+                self.forget(it.call_id);
+                self.alerts.retain(|own| own.call_id != Some(it.call_id));
+            }
+            Event::CallImported(it) => self.import(it, record),
+            Event::RecordLost => {}
         }
     }
 
@@ -142,6 +159,8 @@ impl State {
             ended_at: None,
             end_reason: None,
             admin_id: None,
+            deleted_at: None,
+            legal_hold: false,
             messages: Vec::new(),
             turns: 0,
             last_admin: None,
@@ -182,6 +201,7 @@ impl State {
                 call.status = status;
                 call.admin_id = event.admin_id.clone();
             }
+            call.legal_hold = event.legal_hold.unwrap_or(call.legal_hold);
         });
     }
 
@@ -195,12 +215,43 @@ impl State {
             call.end_reason = Some(event.reason);
         });
         self.alerts.retain(|it| it.call_id != Some(event.call_id));
-        let key = (Some(record.at), event.call_id);
+        self.add_ended(event.call_id);
+        self.let_old_ones_go(record.at);
+    }
+
+    /// Takes its place among the ended calls, by when it ended.
+    fn add_ended(&mut self, id: CallId) {
+        let Some(key) = self.calls.get(&id).map(|it| ended_key(it)) else { return };
         let place = self
             .ended
             .partition_point(|id| self.calls.get(id).is_some_and(|it| ended_key(it) < key));
-        self.ended.insert(place, event.call_id);
-        self.let_old_ones_go(record.at);
+        self.ended.insert(place, id);
+    }
+
+    fn import(&mut self, call: &Arc<Call>, record: &Record) {
+        if self.calls.contains_key(&call.id) {
+            return;
+        }
+        let mut call = Call::clone(call);
+        call.last_seq = record.seq;
+        let (id, is_open) = (call.id, call.is_open());
+        if is_open {
+            self.index(&call);
+        }
+        self.calls.insert(id, Arc::new(call));
+        if !is_open {
+            self.add_ended(id);
+            self.let_old_ones_go(record.at);
+        }
+    }
+
+    fn forget(&mut self, id: CallId) {
+        let Some(call) = self.calls.remove(&id) else { return };
+        if call.is_open() {
+            self.unindex(&call);
+        } else {
+            self.ended.retain(|it| *it != id);
+        }
     }
 
     fn let_old_ones_go(&mut self, now: Timestamp) {
@@ -228,16 +279,22 @@ impl State {
 
     fn index(&mut self, call: &Call) {
         match &call.call_sid {
-            Some(sid) => self.by_sid.insert(sid.as_str().into(), call.id),
-            None => self.by_caller.insert(call.caller.clone(), call.id),
+            Some(sid) => self.by_sid.entry(sid.as_str().into()).or_insert(call.id),
+            None => self.by_caller.entry(call.caller.clone()).or_insert(call.id),
         };
     }
 
     fn unindex(&mut self, call: &Call) {
+        // An imported call may bear the name of one that is open here.
         match &call.call_sid {
-            Some(sid) => self.by_sid.remove(sid.as_str()),
-            None => self.by_caller.remove(&call.caller),
-        };
+            Some(sid) if self.by_sid.get(sid.as_str()) == Some(&call.id) => {
+                self.by_sid.remove(sid.as_str());
+            }
+            None if self.by_caller.get(&call.caller) == Some(&call.id) => {
+                self.by_caller.remove(&call.caller);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -1,14 +1,16 @@
-//! The fields of a record's line: names and order of format version 1.
+//! The fields of a record's line: names and order of format version 2.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::{
-    Alert, AlertAcknowledged, AlertId, AlertKind, AnsweredBy, CallEnded, CallId, CallStarted,
-    CallStatus, CallUpdated, CardStep, EndReason, Event, Label, Medium, Message, MessageAdded,
-    MessageId, PhoneNumber, Record, Role, Seq, Timestamp, Urgency,
+    Alert, AlertAcknowledged, AlertId, AlertKind, AnsweredBy, ByPerson, Call, CallEnded, CallId,
+    CallStarted, CallStatus, CallUpdated, CardStep, EndReason, Event, Label, Medium, Message,
+    MessageAdded, MessageId, PhoneNumber, Record, Role, Seq, StoredCall, StoredCallRef,
+    StoredMessage, StoredMessages, SyncStatus, Timestamp, Urgency,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,47 @@ enum Kind {
     CallEnded,
     AlertRaised,
     AlertAcknowledged,
+    CallArchived,
+    CallDeleted,
+    CallRestored,
+    CallErased,
+    CallImported,
+    RecordLost,
+}
+
+/// A whole call, in the form of `total.json`.
+#[derive(Serialize)]
+struct Imported<'a> {
+    #[serde(flatten)]
+    call: StoredCallRef<'a>,
+    messages: StoredMessages<'a>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Stored {
+    #[serde(flatten)]
+    call: StoredCall,
+    messages: BTreeMap<MessageId, StoredMessage>,
+}
+
+/// A value that is written as one thing and read as another.
+pub(super) enum Whole<'a> {
+    Written(&'a Call),
+    Read(Box<Stored>),
+}
+
+impl Serialize for Whole<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let Self::Written(call) = self else { return out.serialize_unit() };
+        let stored = StoredCallRef::new(call, SyncStatus::PendingSync);
+        Imported { call: stored, messages: StoredMessages(&call.messages) }.serialize(out)
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole<'_> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Stored::deserialize(from).map(|it| Self::Read(Box::new(it)))
+    }
 }
 
 /// Every field that a record of any type may have, flat: reading it is one pass.
@@ -75,6 +118,10 @@ pub(super) struct Line<'a> {
     kind_of_alert: Option<AlertKind>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     detail: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    legal_hold: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<Whole<'a>>,
     /// Read, and checked before on the raw bytes; written by hand.
     #[serde(default, rename = "crc", skip_serializing)]
     _crc: Option<Cow<'a, str>>,
@@ -108,6 +155,8 @@ impl<'a> Line<'a> {
             alert_id: None,
             kind_of_alert: None,
             detail: None,
+            legal_hold: None,
+            call: None,
             _crc: None,
         }
     }
@@ -137,6 +186,7 @@ impl<'a> Line<'a> {
                 urgency: it.urgency,
                 status: it.status,
                 admin_id: it.admin_id.clone(),
+                legal_hold: it.legal_hold,
                 by: it.by.clone(),
                 ..Self::new(record, Kind::CallUpdated)
             },
@@ -159,7 +209,20 @@ impl<'a> Line<'a> {
                 by: Some(it.by.clone()),
                 ..Self::new(record, Kind::AlertAcknowledged)
             },
+            Event::CallArchived { .. } => Self::new(record, Kind::CallArchived),
+            Event::CallDeleted(it) => Self::by_person(record, Kind::CallDeleted, it),
+            Event::CallRestored(it) => Self::by_person(record, Kind::CallRestored, it),
+            Event::CallErased(it) => Self::by_person(record, Kind::CallErased, it),
+            Event::CallImported(it) => {
+                let call = Some(Whole::Written(it));
+                Self { call, ..Self::new(record, Kind::CallImported) }
+            }
+            Event::RecordLost => Self::new(record, Kind::RecordLost),
         }
+    }
+
+    fn by_person(record: &'a Record, kind: Kind, it: &ByPerson) -> Self {
+        Self { by: it.by.clone(), ..Self::new(record, kind) }
     }
 
     pub(super) fn into_record(self) -> Result<Record, String> {
@@ -196,6 +259,7 @@ impl<'a> Line<'a> {
                 urgency: self.urgency,
                 status: self.status,
                 admin_id: self.admin_id,
+                legal_hold: self.legal_hold,
                 by: self.by,
             }),
             Kind::WordsHeard => Event::WordsHeard {
@@ -218,6 +282,17 @@ impl<'a> Line<'a> {
                 alert_id: need(self.alert_id, "alert_id")?,
                 by: need(self.by, "by")?,
             }),
+            Kind::CallArchived => Event::CallArchived { call_id: call()? },
+            Kind::CallDeleted => Event::CallDeleted(ByPerson { call_id: call()?, by: self.by }),
+            Kind::CallRestored => Event::CallRestored(ByPerson { call_id: call()?, by: self.by }),
+            Kind::CallErased => Event::CallErased(ByPerson { call_id: call()?, by: self.by }),
+            Kind::CallImported => {
+                let Some(Whole::Read(it)) = self.call else {
+                    return Err("`call` is missing".to_owned());
+                };
+                Event::CallImported(Arc::new(it.call.into_call(call()?, it.messages)?))
+            }
+            Kind::RecordLost => Event::RecordLost,
         };
         Ok(Record { seq: self.seq, at: self.at, node: self.node.into(), event })
     }

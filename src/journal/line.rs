@@ -1,4 +1,4 @@
-//! The line format, version 1: one JSON object a line, closed by a checksum.
+//! The line format, version 2: one JSON object a line, closed by a checksum.
 //!
 //! The one idea: a line is `{…,"crc":"xxxxxxxx"}` where the eight hex digits are the CRC-32C of
 //! every byte before `,"crc"`. The checksum is always last, so it is checked on the raw bytes
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::fields::Line;
 use crate::domain::{JournalId, Record, Seq};
 
-pub const FORMAT: u32 = 1;
+/// What this Aurora writes; it reads every one before.
+pub const FORMAT: u32 = 2;
 
 /// `,"crc":"xxxxxxxx"}`
 const TRAILER: usize = 18;

@@ -86,7 +86,8 @@ impl Journal {
         })?;
         let id =
             found.id.or(stored_id).unwrap_or_else(|| JournalId::from_bits(settings.new_id_bits));
-        let segment = match found.segments.last() {
+        // What is new in a format never follows what is old in one file.
+        let segment = match found.segments.last().filter(|it| it.format == line::FORMAT) {
             None => None,
             Some(last) => Some(
                 OpenSegment::reopen(&dir, &last.path, found.last_size_bytes)

@@ -141,7 +141,8 @@ fn open_all(
                 why: "it belongs to another journal than the segments before it".to_owned(),
             });
         }
-        segments.push(Segment { ordinal, path, first_seq: header.first_seq });
+        let Header { first_seq, format, .. } = header;
+        segments.push(Segment { ordinal, path, first_seq, format });
     }
     Ok((segments, id))
 }

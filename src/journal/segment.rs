@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use super::line::{Header, write_header};
+use super::line::{FORMAT, Header, write_header};
 use crate::domain::{JournalId, Seq};
 
 /// A file of the journal that exists.
@@ -15,6 +15,8 @@ pub struct Segment {
     pub ordinal: u32,
     pub path: PathBuf,
     pub first_seq: Seq,
+    /// Version of its format.
+    pub format: u32,
 }
 
 pub fn path(dir: &Path, ordinal: u32) -> PathBuf {
@@ -78,7 +80,7 @@ impl OpenSegment {
             return Err(err);
         }
         let size_bytes = bytes.len() as u64;
-        Ok((Segment { ordinal, path, first_seq }, Self { file, size_bytes }))
+        Ok((Segment { ordinal, path, first_seq, format: FORMAT }, Self { file, size_bytes }))
     }
 
     /// Goes on writing at the end of a recovered segment. It is synced first: a process that was

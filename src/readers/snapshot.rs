@@ -12,13 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::{
-    Alert, AlertId, AlertKind, AnsweredBy, Call, CallId, CallStatus, CardStep, ConversationId,
-    EndReason, JournalId, Label, Medium, Message, MessageId, PhoneNumber, Position, PublishedCall,
-    PublishedMessage, Role, Seq, State, SyncStatus, Timestamp, Urgency,
+    Alert, AlertId, AlertKind, Call, CallId, ConversationId, JournalId, MessageId, Position, Seq,
+    State, StoredCall, StoredCallRef, StoredMessage, StoredMessages, SyncStatus, Timestamp,
 };
 use crate::journal::Journal;
 
@@ -155,28 +153,11 @@ struct Calls<'a> {
     sync_of: &'a dyn Fn(&Call) -> SyncStatus,
 }
 
-#[derive(Serialize)]
-struct StoredCallOut<'a> {
-    #[serde(flatten)]
-    call: PublishedCall<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    heard: Option<MessageId>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    requests: Vec<&'a (Label, MessageId)>,
-    last_seq: Seq,
-}
-
 impl Serialize for Calls<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_map(self.calls.iter().map(|call| {
-            let stored = StoredCallOut {
-                call: PublishedCall::new(call, (self.sync_of)(call)),
-                heard: call.heard,
-                requests: call.requests.iter().collect(),
-                last_seq: call.last_seq,
-            };
-            (call.id, stored)
-        }))
+        out.collect_map(
+            self.calls.iter().map(|call| (call.id, StoredCallRef::new(call, (self.sync_of)(call)))),
+        )
     }
 }
 
@@ -185,36 +166,15 @@ struct Conversations<'a>(&'a [&'a Arc<Call>]);
 #[derive(Serialize)]
 struct ConversationOut<'a> {
     call_id: CallId,
-    messages: Messages<'a>,
-}
-
-struct Messages<'a>(&'a [Arc<Message>]);
-
-#[derive(Serialize)]
-struct MessageOut<'a> {
-    #[serde(flatten)]
-    message: PublishedMessage<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    card: Option<&'a CardStep>,
+    messages: StoredMessages<'a>,
 }
 
 impl Serialize for Conversations<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.collect_map(self.0.iter().map(|call| {
-            let messages = Messages(&call.messages);
+            let messages = StoredMessages(&call.messages);
             (call.conversation_id(), ConversationOut { call_id: call.id, messages })
         }))
-    }
-}
-
-impl Serialize for Messages<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut map = out.serialize_map(Some(self.0.len()))?;
-        for message in self.0 {
-            let card = message.card.as_ref();
-            map.serialize_entry(&message.id, &MessageOut { message: (&**message).into(), card })?;
-        }
-        map.end()
     }
 }
 
@@ -229,38 +189,8 @@ struct StoredTotal {
 }
 
 #[derive(Deserialize)]
-struct StoredCall {
-    worker_id: Arc<str>,
-    mobile_no: PhoneNumber,
-    urgency: Urgency,
-    status: CallStatus,
-    timestamp: Timestamp,
-    medium: Medium,
-    last_message_at: Timestamp,
-    admin_id: Option<Label>,
-    call_sid: Option<Label>,
-    language: Option<Label>,
-    ended_at: Option<Timestamp>,
-    end_reason: Option<EndReason>,
-    heard: Option<MessageId>,
-    #[serde(default)]
-    requests: Vec<(Label, MessageId)>,
-    last_seq: Seq,
-}
-
-#[derive(Deserialize)]
 struct StoredConversation {
     messages: BTreeMap<MessageId, StoredMessage>,
-}
-
-#[derive(Deserialize)]
-struct StoredMessage {
-    role: Role,
-    content: Arc<str>,
-    timestamp: Timestamp,
-    sources: Arc<str>,
-    answered_by: Option<AnsweredBy>,
-    card: Option<CardStep>,
 }
 
 #[derive(Deserialize)]
@@ -291,53 +221,5 @@ impl StoredTotal {
         });
         let state = State::restore(calls, alerts.collect(), self.journal_seq);
         Ok((state, Position { journal, seq: self.journal_seq }))
-    }
-}
-
-impl StoredCall {
-    fn into_call(
-        self,
-        id: CallId,
-        stored: BTreeMap<MessageId, StoredMessage>,
-    ) -> Result<Call, String> {
-        let mut messages = Vec::with_capacity(stored.len());
-        let (mut turns, mut last_admin) = (0, None);
-        for (place, (message_id, it)) in stored.into_iter().enumerate() {
-            if message_id.0 as usize != place + 1 {
-                return Err(format!("{id} has no message {}", place + 1));
-            }
-            turns += u32::from(it.role == Role::User);
-            last_admin = last_admin.max((it.role == Role::Admin).then_some(message_id));
-            messages.push(Arc::new(Message {
-                id: message_id,
-                role: it.role,
-                content: it.content,
-                timestamp: it.timestamp,
-                sources: it.sources,
-                answered_by: it.answered_by,
-                card: it.card,
-            }));
-        }
-        Ok(Call {
-            id,
-            worker_id: self.worker_id,
-            caller: self.mobile_no,
-            call_sid: self.call_sid,
-            medium: self.medium,
-            language: self.language,
-            urgency: self.urgency,
-            status: self.status,
-            started_at: self.timestamp,
-            last_message_at: self.last_message_at,
-            ended_at: self.ended_at,
-            end_reason: self.end_reason,
-            admin_id: self.admin_id,
-            messages,
-            turns,
-            last_admin,
-            heard: self.heard,
-            requests: self.requests.into(),
-            last_seq: self.last_seq,
-        })
     }
 }

@@ -1,4 +1,4 @@
-//! Format version 1 as it was first written: files that every later Aurora must read.
+//! The formats as they were first written: files that every later Aurora must read.
 
 use std::fs;
 use std::path::Path;
@@ -6,21 +6,23 @@ use std::path::Path;
 use aurora::domain::{CallStatus, EndReason, Event, Position, Record, Role, State, Urgency};
 use aurora::journal::line::{read_header, read_record, write_header, write_record};
 
-use crate::support::{call, files, folder, lines, open, records, segments, seqs};
+use crate::support::{call, files, folder, lines, open, records, say_words, segments, seqs};
 
-fn golden() -> tempfile::TempDir {
+/// A data folder with the files of that version.
+fn golden(version: u32) -> tempfile::TempDir {
     let dir = folder();
     fs::create_dir(dir.path().join("journal")).unwrap();
-    for name in ["00000001.jsonl", "00000002.jsonl"] {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-v1");
-        fs::copy(from.join(name), dir.path().join("journal").join(name)).unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for file in fs::read_dir(from.join(format!("journal-v{version}"))).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), dir.path().join("journal").join(file.file_name())).unwrap();
     }
     dir
 }
 
 #[test]
 fn a_journal_of_version_1_reads_to_the_state_that_it_told() {
-    let dir = golden();
+    let dir = golden(1);
     let before = files(dir.path());
 
     let journal = open(dir.path());
@@ -60,8 +62,43 @@ fn a_journal_of_version_1_reads_to_the_state_that_it_told() {
 }
 
 #[test]
-fn version_1_is_written_today_as_it_was_then() {
-    for file in segments(golden().path()) {
+fn a_journal_of_version_2_reads_to_the_state_that_it_told() {
+    let dir = golden(2);
+    let before = files(dir.path());
+
+    let journal = open(dir.path());
+
+    let state = journal.snapshot();
+    assert_eq!((journal.head(), state.n_open(), state.calls().len()), (12, 0, 1));
+    let fire = state.ended_by_sid("CA0123456789abcdef0123456789abcdef").unwrap();
+    assert_eq!((fire.urgency, fire.legal_hold, fire.last_seq), (Urgency::Critical, false, 5));
+    assert_eq!(fire.deleted_at.unwrap().to_string(), "2026-11-21T09:00:04.000Z");
+    let said: Vec<_> = fire.messages.iter().map(|it| it.timestamp.to_string()).collect();
+    assert_eq!(
+        said,
+        ["2026-11-20T12:00:04.310Z", "2026-11-20T12:00:04.310Z", "2026-11-21T08:59:04.310Z"]
+    );
+    assert_eq!((fire.turns, fire.unheard().count()), (1, 0));
+    assert_eq!(files(dir.path()), before);
+}
+
+#[test]
+fn what_is_new_never_follows_what_is_old_in_one_file() {
+    let dir = golden(1);
+
+    say_words(&open(dir.path()), 0..1);
+
+    let segments = segments(dir.path());
+    let header = read_header(lines(&segments[2])[0].strip_suffix(b"\n").unwrap()).unwrap();
+    assert_eq!((segments.len(), header.format, header.first_seq), (3, 2, 15));
+    let journal = open(dir.path());
+    assert_eq!(seqs(&records(&journal)), (1..=journal.head()).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_version_is_written_today_as_it_was_then() {
+    let files = [1, 2].map(|version| (golden(version), version));
+    for file in files.iter().flat_map(|it| segments(it.0.path())) {
         for (place, line) in lines(&file).into_iter().enumerate() {
             let text = line.strip_suffix(b"\n").unwrap();
             let mut again = Vec::new();
@@ -77,41 +114,58 @@ fn version_1_is_written_today_as_it_was_then() {
 
 #[test]
 fn the_golden_files_hold_every_type_of_record() {
-    let types = [
-        "call_started",
-        "message_added",
-        "call_updated",
-        "words_heard",
-        "call_ended",
-        "alert_raised",
-        "alert_acknowledged",
+    let types: [&[_]; 2] = [
+        &[
+            "call_started",
+            "message_added",
+            "call_updated",
+            "words_heard",
+            "call_ended",
+            "alert_raised",
+            "alert_acknowledged",
+        ],
+        &[
+            "call_archived",
+            "call_deleted",
+            "call_restored",
+            "call_erased",
+            "call_imported",
+            "record_lost",
+        ],
     ];
-    let dir = golden();
-    let text: String =
-        segments(dir.path()).iter().map(|it| fs::read_to_string(it).unwrap()).collect();
-
-    for it in types {
-        assert!(text.contains(&format!("\"type\":\"{it}\"")), "{it}");
-    }
-    let all = records(&open(dir.path()));
-    assert_eq!(seqs(&all), (1..=14).collect::<Vec<_>>());
-    for record in &all {
-        // A new type of event fails to compile here: give it a golden record, too.
-        match record.event {
-            Event::CallStarted(_)
-            | Event::MessageAdded(_)
-            | Event::CallUpdated(_)
-            | Event::WordsHeard { .. }
-            | Event::CallEnded(_)
-            | Event::AlertRaised(_)
-            | Event::AlertAcknowledged(_) => {}
+    for (version, types) in (1..).zip(types) {
+        let dir = golden(version);
+        let text: String =
+            segments(dir.path()).iter().map(|it| fs::read_to_string(it).unwrap()).collect();
+        for it in types {
+            assert!(text.contains(&format!("\"type\":\"{it}\"")), "{it}");
         }
+        let all = records(&open(dir.path()));
+        assert_eq!(seqs(&all), (1..=all.len() as u64).collect::<Vec<_>>());
+        for record in &all {
+            // A new type of event fails to compile here: give it a golden record, too.
+            match record.event {
+                Event::CallStarted(_)
+                | Event::MessageAdded(_)
+                | Event::CallUpdated(_)
+                | Event::WordsHeard { .. }
+                | Event::CallEnded(_)
+                | Event::AlertRaised(_)
+                | Event::AlertAcknowledged(_)
+                | Event::CallArchived { .. }
+                | Event::CallDeleted(_)
+                | Event::CallRestored(_)
+                | Event::CallErased(_)
+                | Event::CallImported(_)
+                | Event::RecordLost => {}
+            }
+        }
+        let fold = |mut state: State, record: &std::sync::Arc<Record>| {
+            state.apply(record);
+            state
+        };
+        assert_eq!(all.iter().fold(State::default(), fold), open_state(dir.path()));
     }
-    let fold = |mut state: State, record: &std::sync::Arc<Record>| {
-        state.apply(record);
-        state
-    };
-    assert_eq!(all.iter().fold(State::default(), fold), open_state(dir.path()));
 }
 
 fn open_state(dir: &Path) -> State {

@@ -1,12 +1,13 @@
 //! A stored state and the records after it are as good as all records: no event sequence and no
 //! place to store it makes a difference.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aurora::domain::{
-    Alert, AlertAcknowledged, AlertId, AlertKind, AnsweredBy, CallEnded, CallStatus, CallUpdated,
-    CardStep, ENDED_KEPT, EndReason, Event, Label, Message, MessageAdded, MessageId, PhoneNumber,
-    Record, Role, Seq, State, Timestamp, Urgency,
+    Alert, AlertAcknowledged, AlertId, AlertKind, AnsweredBy, ByPerson, Call, CallEnded,
+    CallStatus, CallUpdated, CardStep, ENDED_KEPT, EndReason, Event, Label, Medium, Message,
+    MessageAdded, MessageId, PhoneNumber, Record, Role, Seq, State, Timestamp, Urgency,
 };
 use aurora::journal::Journal;
 use aurora::journal::line::{read_record, write_record};
@@ -61,11 +62,11 @@ fn event() -> impl Strategy<Value = Event> {
                 };
                 Event::MessageAdded(MessageAdded { call_id, message: Arc::new(message), request })
             });
-    let update = (id(), of(urgency()), of(status), of(label()), of(label())).prop_map(
-        |(call_id, urgency, status, admin_id, by)| {
-            Event::CallUpdated(CallUpdated { call_id, urgency, status, admin_id, by })
-        },
-    );
+    let update = (id(), of(urgency()), of(status), of(label()), of(any::<bool>()), of(label()))
+        .prop_map(|(call_id, urgency, status, admin_id, legal_hold, by)| {
+            Event::CallUpdated(CallUpdated { call_id, urgency, status, admin_id, legal_hold, by })
+        });
+    let by_person = || (id(), of(label())).prop_map(|(call_id, by)| ByPerson { call_id, by });
     prop_oneof![
         4 => start,
         6 => message,
@@ -80,9 +81,66 @@ fn event() -> impl Strategy<Value = Event> {
             let at = Timestamp::default();
             Event::AlertRaised(Alert { alert_id, kind, call_id, detail: detail.into(), at })
         }),
+        1 => id().prop_map(|call_id| Event::CallArchived { call_id }),
+        1 => by_person().prop_map(Event::CallDeleted),
+        1 => by_person().prop_map(Event::CallRestored),
+        1 => by_person().prop_map(Event::CallErased),
+        2 => imported(),
+        1 => Just(Event::RecordLost),
         1 => (alert(), label())
             .prop_map(|(alert_id, by)| Event::AlertAcknowledged(AlertAcknowledged { alert_id, by })),
     ]
+}
+
+/// A call from elsewhere: open or ended, held or not, with words of its own times.
+fn imported() -> impl Strategy<Value = Event> {
+    let words = proptest::collection::vec((any::<String>(), any::<bool>(), 0..90_000_i64), 0..5);
+    let status = select(vec![CallStatus::Active, CallStatus::Takeover, CallStatus::Ended]);
+    (0..24_u64, of(label()), status, words, any::<bool>()).prop_map(
+        |(n, call_sid, status, words, legal_hold)| {
+            let began = 1_763_600_000_000;
+            let at = Timestamp::from_millis(began + 100_000);
+            let ended_at = (status == CallStatus::Ended).then_some(at);
+            let messages: Vec<_> =
+                (1..).zip(&words).map(|(id, it)| message(id, it, began)).collect();
+            let last_admin = messages.iter().rev().find(|it| it.role == Role::Admin);
+            Event::CallImported(Arc::new(Call {
+                id: call(n),
+                worker_id: "worker_9".into(),
+                caller: PhoneNumber::parse(&format!("+1555{}", n % 3)).unwrap(),
+                call_sid,
+                medium: Medium::Voice,
+                language: None,
+                urgency: Urgency::Urgent,
+                status,
+                started_at: Timestamp::from_millis(began),
+                last_message_at: at,
+                ended_at,
+                end_reason: ended_at.map(|_| EndReason::HangUp),
+                admin_id: None,
+                deleted_at: None,
+                legal_hold,
+                turns: messages.iter().map(|it| u32::from(it.role == Role::User)).sum(),
+                last_admin: last_admin.map(|it| it.id),
+                messages,
+                heard: None,
+                requests: VecDeque::new(),
+                last_seq: 0,
+            }))
+        },
+    )
+}
+
+fn message(id: u32, (text, is_admin, after): &(String, bool, i64), began: i64) -> Arc<Message> {
+    Arc::new(Message {
+        id: MessageId(id),
+        role: if *is_admin { Role::Admin } else { Role::User },
+        content: text.as_str().into(),
+        timestamp: Timestamp::from_millis(began + after),
+        sources: "".into(),
+        answered_by: None,
+        card: None,
+    })
 }
 
 /// Minutes pass in which nothing is said, and milliseconds in which everything happens at once.
@@ -116,6 +174,16 @@ fn happen(steps: Vec<Step>) -> Vec<Record> {
                 message.id = state.call(it.call_id).map_or(message.id, |it| it.next_message_id());
             }
             Event::AlertRaised(it) => it.at = at,
+            // The import refuses an open call where the caller has one.
+            Event::CallImported(it) if it.is_open() => {
+                let open = match &it.call_sid {
+                    Some(sid) => state.open_by_sid(sid.as_str()),
+                    None => state.open_by_caller(it.caller.as_str()),
+                };
+                if open.is_some() {
+                    continue;
+                }
+            }
             _ => {}
         }
         let record = Record { seq: state.seq() + 1, at, node: "test".into(), event: step.event };

@@ -292,11 +292,8 @@ fn delivered_before(state: &State, words: &Words) -> Option<Decided> {
 /// Urgency rises by itself; a call that becomes critical raises an alert.
 fn raise(draft: &mut Draft<'_>, call: &Call, urgency: Urgency) {
     draft.push(Event::CallUpdated(CallUpdated {
-        call_id: call.id,
         urgency: Some(urgency),
-        status: None,
-        admin_id: None,
-        by: None,
+        ..CallUpdated::of(call.id, None)
     }));
     if urgency == Urgency::Critical {
         alert(draft, AlertKind::CriticalCall, Some(call.id));

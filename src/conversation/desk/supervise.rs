@@ -27,11 +27,9 @@ impl Desk {
                 None => {}
             }
             draft.push(Event::CallUpdated(CallUpdated {
-                call_id: call.id,
-                urgency: None,
                 status: Some(CallStatus::Takeover),
                 admin_id: Some(admin.clone()),
-                by: Some(admin.clone()),
+                ..CallUpdated::of(call.id, Some(admin.clone()))
             }));
             for alert in state.alerts().filter(|it| it.call_id == Some(call.id)) {
                 let (alert_id, by) = (alert.alert_id, admin.clone());
@@ -70,11 +68,8 @@ impl Desk {
         self.change(id, move |_, draft, call| {
             if call.status == CallStatus::Takeover {
                 draft.push(Event::CallUpdated(CallUpdated {
-                    call_id: call.id,
-                    urgency: None,
                     status: Some(CallStatus::Active),
-                    admin_id: None,
-                    by,
+                    ..CallUpdated::of(call.id, by)
                 }));
             }
             Ok(())
@@ -95,11 +90,8 @@ impl Desk {
         self.change(id, move |_, draft, call| {
             if call.urgency != urgency {
                 draft.push(Event::CallUpdated(CallUpdated {
-                    call_id: call.id,
                     urgency: Some(urgency),
-                    status: None,
-                    admin_id: None,
-                    by: Some(by),
+                    ..CallUpdated::of(call.id, Some(by))
                 }));
             }
             Ok(())

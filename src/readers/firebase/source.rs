@@ -76,6 +76,9 @@ fn put(writes: &mut Writes, record: &Record) {
                 writes.set_call_field(&id, "status", status.as_str());
                 writes.set_call_field(&id, "admin_id", value(&it.admin_id));
             }
+            if let Some(legal_hold) = it.legal_hold {
+                writes.set_call_field(&id, "legal_hold", legal_hold);
+            }
         }
         Event::CallEnded(it) => {
             let id = it.call_id.to_string();
@@ -83,8 +86,25 @@ fn put(writes: &mut Writes, record: &Record) {
             writes.set_call_field(&id, "ended_at", record.at.to_string());
             writes.set_call_field(&id, "end_reason", it.reason.as_str());
         }
-        // The board's own business.
-        Event::WordsHeard { .. } | Event::AlertRaised(_) | Event::AlertAcknowledged(_) => {}
+        Event::CallDeleted(it) => {
+            let at = record.at.to_string();
+            writes.set_call_field(&it.call_id.to_string(), "deleted_at", at);
+        }
+        Event::CallRestored(it) => {
+            writes.set_call_field(&it.call_id.to_string(), "deleted_at", Value::Null);
+        }
+        Event::CallErased(it) => {
+            writes.set_call(&it.call_id.to_string(), Value::Null);
+            let conversation = it.call_id.conversation();
+            writes.set(&format!("active_conversations/{conversation}"), Value::Null);
+        }
+        Event::CallImported(it) => whole(writes, it),
+        // Aurora's own business.
+        Event::CallArchived { .. }
+        | Event::RecordLost
+        | Event::WordsHeard { .. }
+        | Event::AlertRaised(_)
+        | Event::AlertAcknowledged(_) => {}
     }
 }
 

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::domain::{
-    Call, CallId, CallStatus, ConversationId, EndReason, Event, Label, Message, MessageId,
-    Position, PublishedCall, PublishedMessage, Record, SyncStatus, Timestamp, Urgency, WithId,
+    ByPerson, Call, CallId, CallStatus, ConversationId, EndReason, Event, Label, Message,
+    MessageId, Position, PublishedCall, PublishedMessage, Record, SyncStatus, Timestamp, Urgency,
+    WithId,
 };
 
 /// One event: `id:` (for what changes data), `event:`, `data:`.
@@ -74,6 +75,11 @@ struct Updated<'a> {
     /// Present, and perhaps null, exactly when the status is.
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_id: Option<Option<&'a Label>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    legal_hold: Option<bool>,
+    /// Present, and null when the call was restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<Option<Timestamp>>,
     by: Option<&'a Label>,
     timestamp: Timestamp,
 }
@@ -85,6 +91,27 @@ struct Ended<'a> {
     reason: EndReason,
     by: Option<&'a Label>,
     timestamp: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Erased {
+    call_id: CallId,
+    conversation_id: ConversationId,
+    timestamp: Timestamp,
+}
+
+fn deleted(it: &ByPerson, deleted_at: Option<Timestamp>, timestamp: Timestamp) -> Updated<'_> {
+    Updated {
+        call_id: it.call_id,
+        conversation_id: it.call_id.conversation(),
+        urgency: None,
+        status: None,
+        admin_id: None,
+        legal_hold: None,
+        deleted_at: Some(deleted_at),
+        by: it.by.as_ref(),
+        timestamp,
+    }
 }
 
 #[derive(Serialize)]
@@ -135,10 +162,24 @@ pub fn of_record(record: &Record, position: Position) -> Option<Bytes> {
                 urgency: it.urgency,
                 status: it.status,
                 admin_id: it.status.map(|_| it.admin_id.as_ref()),
+                legal_hold: it.legal_hold,
+                deleted_at: None,
                 by: it.by.as_ref(),
                 timestamp,
             },
         ),
+        Event::CallDeleted(it) => {
+            event(id, "call_updated", &deleted(it, Some(timestamp), timestamp))
+        }
+        Event::CallRestored(it) => event(id, "call_updated", &deleted(it, None, timestamp)),
+        Event::CallErased(it) => event(
+            id,
+            "call_erased",
+            &Erased { call_id: it.call_id, conversation_id: it.call_id.conversation(), timestamp },
+        ),
+        Event::CallImported(it) => {
+            event(id, "call_started", &BoardCall::new(it, SyncStatus::PendingSync))
+        }
         Event::CallEnded(it) => event(
             id,
             "ended",
@@ -156,7 +197,7 @@ pub fn of_record(record: &Record, position: Position) -> Option<Bytes> {
             "alert_acknowledged",
             &Acknowledged { alert_id: it.alert_id, by: &it.by, timestamp },
         ),
-        Event::WordsHeard { .. } => return None,
+        Event::WordsHeard { .. } | Event::CallArchived { .. } | Event::RecordLost => return None,
     })
 }
 
