@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -80,6 +80,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let stored = snapshot::load(&config.data_dir)?;
     let settings = journal::Settings {
         data_dir: config.data_dir.clone(),
+        // One that cannot be read is refused below, where it is needed.
+        handed_out: firebase::Cursor::open(&mirror_file(&config)).ok().and_then(|it| it.position()),
         node: config.node.as_str().into(),
         segment_bytes: config.segment_bytes,
         ..journal::Settings::default()
@@ -271,6 +273,11 @@ fn open_model(config: &ModelConfig) -> anyhow::Result<Model> {
     Model::new(settings).context("AURORA_LLM_URL")
 }
 
+/// Where the mirror keeps its position.
+fn mirror_file(config: &Config) -> PathBuf {
+    config.data_dir.join("readers").join("firebase.json")
+}
+
 fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> anyhow::Result<()> {
     let url = config.firebase_url.as_ref();
     let target = match (&config.firebase_emulator, url) {
@@ -293,7 +300,7 @@ fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> a
     };
     let settings = MirrorSettings::new(
         ClientSettings::new(target, credentials),
-        config.data_dir.join("readers").join("firebase.json"),
+        mirror_file(config),
         config.node.clone(),
         journal.id().to_string(),
     );

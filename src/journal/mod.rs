@@ -20,6 +20,7 @@ mod segment;
 mod settings;
 mod shared;
 mod stats;
+mod torn;
 mod view;
 mod wake;
 mod writer;
@@ -71,7 +72,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Locked`] if another process has the folder; [`JournalError::Corrupt`],
     /// [`JournalError::NewerFormat`] or [`JournalError::Mismatch`] if what is there can't be
-    /// trusted; [`JournalError::Io`] otherwise. Nothing was changed but a torn last line.
+    /// trusted; [`JournalError::Io`] otherwise. Nothing was changed but an unfinished last write.
     pub fn open(
         settings: Settings,
         start: Option<(State, Position)>,
@@ -81,19 +82,20 @@ impl Journal {
         let lock = lock(&settings.data_dir)?;
         let mut view = View::new(settings.ring_bytes);
         let stored_id = start.as_ref().map(|it| it.1.journal);
-        let found = recovery::recover(&dir, start, |record, size| {
+        let found = recovery::recover(&dir, start, settings.handed_out, |record, size| {
             view.ring.push(Arc::new(record), size);
         })?;
         let id =
             found.id.or(stored_id).unwrap_or_else(|| JournalId::from_bits(settings.new_id_bits));
+        let last = found.segments.last();
+        let reopened = last
+            .map(|it| {
+                OpenSegment::reopen(&dir, &it.path, found.last_size_bytes)
+                    .map_err(JournalError::io("open", &it.path))
+            })
+            .transpose()?;
         // What is new in a format never follows what is old in one file.
-        let segment = match found.segments.last().filter(|it| it.format == line::FORMAT) {
-            None => None,
-            Some(last) => Some(
-                OpenSegment::reopen(&dir, &last.path, found.last_size_bytes)
-                    .map_err(JournalError::io("open", &last.path))?,
-            ),
-        };
+        let segment = reopened.filter(|_| last.is_some_and(|it| it.format == line::FORMAT));
         let opened = Opened {
             n_replayed: found.n_replayed,
             replayed_bytes: found.replayed_bytes,

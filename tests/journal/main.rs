@@ -4,12 +4,20 @@
 #![allow(clippy::unwrap_used)]
 
 mod damage;
+#[cfg(target_os = "linux")]
+mod disk;
 mod failing_disk;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod golden;
+mod holes;
 mod model;
 mod order;
+#[cfg(target_os = "linux")]
+mod power_cut;
 mod reading;
 mod restore;
+mod shuffled;
 mod support;
+#[cfg(target_os = "linux")]
+mod trace;
