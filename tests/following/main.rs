@@ -8,6 +8,8 @@ mod harness;
 mod browser;
 mod callers;
 mod crash;
+#[cfg(target_os = "linux")]
+mod kill_points;
 mod limits;
 mod line;
 mod mirror;
@@ -16,3 +18,5 @@ mod outage;
 mod resume;
 mod streams;
 mod subscribers;
+#[cfg(target_os = "linux")]
+mod trap;

@@ -45,6 +45,7 @@ pub struct Builder {
     data_dir: Option<PathBuf>,
     survives_full_disk: bool,
     current_dir: Option<PathBuf>,
+    under: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -86,6 +87,12 @@ impl Builder {
     /// Starts it from there: where it looks for `.env`. Else from where there is none.
     pub fn current_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.current_dir = Some(path.into());
+        self
+    }
+
+    /// Starts it by this command, which has to become it: `strace -D …`.
+    pub fn under(mut self, command: Vec<String>) -> Self {
+        self.under = command;
         self
     }
 
@@ -131,7 +138,7 @@ impl Builder {
             bind.1 = format!("{host}:{port}");
         }
         let folder = self.current_dir.as_deref().unwrap_or(Path::new("/"));
-        Process::start(&settings, folder, self.survives_full_disk)
+        Process::start(&settings, folder, self.survives_full_disk, &self.under)
     }
 }
 
@@ -219,6 +226,15 @@ impl TestApp {
         self.builder = std::mem::take(&mut self.builder).env(name, value);
     }
 
+    /// As [`Builder::under`], for the next [`TestApp::restart`].
+    pub fn set_under(&mut self, command: Vec<String>) {
+        self.builder = std::mem::take(&mut self.builder).under(command);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
     /// From now on no file of the server may grow. Needs [`Builder::survives_full_disk`].
     pub fn fill_disk(&self) {
         self.process.limit_file_size("0");
@@ -238,6 +254,11 @@ impl TestApp {
     pub fn rss_bytes(&self) -> u64 {
         self.process.rss_bytes()
     }
+}
+
+/// Whether there is time for every case: `./test --long`.
+pub fn is_long() -> bool {
+    std::env::var_os("AURORA_TEST_LONG").is_some_and(|it| it == "1")
 }
 
 /// Waits until `is_so`.
