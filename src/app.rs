@@ -1,5 +1,7 @@
 //! The wiring: who gets what, what starts before what, and what stops after what.
 
+mod refusal;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -68,8 +70,9 @@ pub struct Running {
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let started = Instant::now();
     create_private(&config.data_dir)
-        .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))?;
-    let admin_token = admin_token(&config)?;
+        .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))
+        .map_err(refusal::explain)?;
+    let admin_token = admin_token(&config).map_err(refusal::explain)?;
     let cards = Arc::new(load_cards(&config)?);
     let twiml = twiml(&config, &cards)?;
     let model = config.model.as_ref().map(open_model).transpose()?;
@@ -77,7 +80,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         .with_context(|| format!("AURORA_BIND: cannot listen on {}", config.bind))?;
     let address = listener.local_addr()?;
 
-    let stored = snapshot::load(&config.data_dir)?;
+    let stored = snapshot::load(&config.data_dir).map_err(refusal::explain)?;
     let settings = journal::Settings {
         data_dir: config.data_dir.clone(),
         // One that cannot be read is refused below, where it is needed.
@@ -86,7 +89,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         segment_bytes: config.segment_bytes,
         ..journal::Settings::default()
     };
-    let (journal, opened) = Journal::open(settings, stored)?;
+    let (journal, opened) = Journal::open(settings, stored).map_err(refusal::explain)?;
     info!(
         n_replayed = opened.n_replayed,
         n_open_calls = opened.n_open_calls,

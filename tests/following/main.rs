@@ -16,6 +16,8 @@ mod mirror;
 mod mirroring;
 mod outage;
 mod resume;
+#[cfg(target_os = "linux")]
+mod sick_disk;
 mod streams;
 mod subscribers;
 #[cfg(target_os = "linux")]

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::harness::{TestApp, wait_until};
+
 /// When the server dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
@@ -105,6 +107,27 @@ fn kill_when_delayed(log: &Path, is_over: &AtomicBool) {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// What a server is started under whose calls `calls` on `paths` are tampered with.
+pub fn tampered(calls: &str, injects: &[&str], paths: &[String]) -> Vec<String> {
+    // `-I2`: it lets go when it is asked to.
+    let words = ["strace", "-D", "-I2", "-f", "-qq", "-o", "/dev/null"];
+    let mut words = words.map(str::to_owned).to_vec();
+    words.extend(["-e".to_owned(), format!("trace={calls}")]);
+    words.extend(paths.iter().flat_map(|it| ["-P".to_owned(), it.clone()]));
+    words.extend(injects.iter().flat_map(|it| ["-e".to_owned(), format!("inject={it}")]));
+    words
+}
+
+/// From now on nothing is tampered with any more.
+pub async fn heal(app: &TestApp) {
+    let id = app.pid().to_string();
+    if let Some(tracer) = tracer_of(&id) {
+        let asked = Command::new("kill").args(["-TERM", &tracer]).status();
+        assert!(asked.expect("there is a `kill`").success());
+    }
+    wait_until("the tracer has let go", async || tracer_of(&id).is_none()).await;
 }
 
 /// Who traces that process or thread.

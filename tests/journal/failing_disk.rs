@@ -145,3 +145,32 @@ fn a_clean_stop_tries_the_disk_once_more() {
     drop(journal);
     assert_eq!(words(&records(&open(dir.path()))), ["word 0", "kept"]);
 }
+
+/// Whoever waits in vain knows which of two it is: it never happens, or it may.
+#[test]
+fn a_change_that_waits_too_long_is_withdrawn_unless_it_is_under_way() {
+    let dir = folder();
+    let journal = open(dir.path());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (begun, is_begun) = std::sync::mpsc::channel::<()>();
+    let under_way = journal.submit::<_, JournalError>(Need::Durable, move |_, draft| {
+        begun.send(()).unwrap();
+        wait.recv().unwrap();
+        draft.push(crate::support::started(1));
+        Ok(())
+    });
+    is_begun.recv().unwrap();
+    let in_the_queue = say(&journal, Need::Durable, 2, "never");
+
+    let moment = Duration::from_millis(5);
+    let withdrawn = runtime.block_on(in_the_queue.within(moment));
+    let unknown = runtime.block_on(under_way.within(moment));
+    go.send(()).unwrap();
+
+    assert!(matches!(withdrawn, Err(JournalError::Unwritable)));
+    assert!(matches!(unknown, Err(JournalError::Stalled)));
+    say(&journal, Need::Durable, 3, "after").wait().unwrap();
+    assert_eq!(words(&records(&journal)), ["after"]);
+    journal.view(|state| assert!(state.call(call(1)).is_some() && state.call(call(2)).is_none()));
+}
