@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use rand::rngs::StdRng;
@@ -18,15 +19,16 @@ const CALLERS: usize = 24;
 /// Passes over the table.
 const LONG_PASSES: usize = 36;
 
-/// A system call on a file of the data folder, and how often it surely comes under load.
+/// A system call on a file of the data folder, and which of them it may be: those that surely come
+/// under load, and not those of a thread that starts the server.
 struct Point {
     call: &'static str,
     file: &'static str,
-    comes: usize,
+    nth: RangeInclusive<usize>,
 }
 
-const fn point(call: &'static str, file: &'static str, comes: usize) -> Point {
-    Point { call, file, comes }
+const fn point(call: &'static str, file: &'static str, nth: RangeInclusive<usize>) -> Point {
+    Point { call, file, nth }
 }
 
 /// While calls are taken. A folder for each group: a checkpoint that is done puts off the next one
@@ -34,26 +36,26 @@ const fn point(call: &'static str, file: &'static str, comes: usize) -> Point {
 const AT_WORK: [&[Point]; 3] = [
     &[
         // A batch.
-        point("write", "journal/*.jsonl", 30),
-        point("fdatasync", "journal/*.jsonl", 30),
+        point("write", "journal/*.jsonl", 1..=30),
+        point("fdatasync", "journal/*.jsonl", 1..=30),
         // The next segment.
-        point("write", "journal/next.part", 4),
-        point("fsync", "journal/next.part", 4),
-        point("rename", "journal/next.part", 4),
-        point("fsync", "journal", 4),
+        point("write", "journal/next.part", 1..=4),
+        point("fsync", "journal/next.part", 1..=4),
+        point("rename", "journal/next.part", 1..=4),
+        point("fsync", "journal", 2..=4),
     ],
     // The checkpoint.
     &[
-        point("write", "total.json.new", 1),
-        point("fsync", "total.json.new", 1),
-        point("rename", "total.json.new", 1),
+        point("write", "total.json.new", 1..=1),
+        point("fsync", "total.json.new", 1..=1),
+        point("rename", "total.json.new", 1..=1),
     ],
-    &[point("fsync", "", 1)],
+    &[point("fsync", "", 1..=1)],
 ];
 
 /// During a start that finds a torn last line.
 const AT_START: [Point; 2] =
-    [point("ftruncate", "journal/*.jsonl", 1), point("fsync", "journal/*.jsonl", 2)];
+    [point("ftruncate", "journal/*.jsonl", 1..=1), point("fsync", "journal/*.jsonl", 1..=2)];
 
 /// Small files, so that all of it happens often; a segment still holds a few batches.
 fn server() -> Builder {
@@ -124,7 +126,7 @@ async fn kill_at_work(
 }
 
 fn set_trap(folder: &Path, point: &Point, random: &mut StdRng) -> (Trap, String) {
-    let nth = random.random_range(1..=point.comes);
+    let nth = random.random_range(point.nth.clone());
     let moment = if random.random() { Moment::Before } else { Moment::After };
     let place = format!("the kill {moment:?} {} {nth} of `{}`", point.call, point.file);
     (Trap::new(point.call, paths(folder, point.file), moment, nth), place)
