@@ -39,10 +39,10 @@ const AT_WORK: [&[Point]; 3] = [
         point("write", "journal/*.jsonl", 1..=30),
         point("fdatasync", "journal/*.jsonl", 1..=30),
         // The next segment.
-        point("write", "journal/next.part", 1..=4),
-        point("fsync", "journal/next.part", 1..=4),
-        point("rename", "journal/next.part", 1..=4),
-        point("fsync", "journal", 2..=4),
+        point("write", "journal/next.part", 1..=2),
+        point("fsync", "journal/next.part", 1..=2),
+        point("rename", "journal/next.part", 1..=2),
+        point("fsync", "journal", 2..=3),
     ],
     // The checkpoint.
     &[
@@ -61,8 +61,8 @@ const AT_START: [Point; 2] =
 fn server() -> Builder {
     TestApp::builder()
         .env("AURORA_MAX_TURNS", "100000")
-        .env("AURORA_SEGMENT_BYTES", "131072")
-        .env("AURORA_CHECKPOINT_BYTES", "16384")
+        .env("AURORA_SEGMENT_MIB", "1")
+        .env("AURORA_CHECKPOINT_MIB", "1")
 }
 
 fn check(callers: &[Caller], published: &Value, place: &str) {

@@ -229,7 +229,7 @@ async fn a_checkpoint_that_fails_costs_nothing_but_time_at_the_start() {
 }
 
 fn small_checkpoints() -> Builder {
-    TestApp::builder().env("AURORA_CHECKPOINT_BYTES", "16384").env("AURORA_MAX_TURNS", "100000")
+    TestApp::builder().env("AURORA_CHECKPOINT_MIB", "1").env("AURORA_MAX_TURNS", "100000")
 }
 
 /// One line that names the place and says what to do.

@@ -20,7 +20,7 @@ use crate::support::{call, copy, folder, open, records, say_words, settings, sta
 
 /// A time to pass and an event that may happen then.
 #[derive(Debug, Clone)]
-struct Step {
+pub struct Step {
     wait_ms: i64,
     event: Event,
 }
@@ -144,14 +144,14 @@ fn message(id: u32, (text, is_admin, after): &(String, bool, i64), began: i64) -
 }
 
 /// Minutes pass in which nothing is said, and milliseconds in which everything happens at once.
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let wait = prop_oneof![6 => Just(0), 2 => 1..50_i64, 1 => Just(25 * 60 * 1_000)];
     let step = (wait, event()).prop_map(|(wait_ms, event)| Step { wait_ms, event });
     proptest::collection::vec(step, 1..80)
 }
 
 /// The records of those that the desk would let happen: a caller has one open call.
-fn happen(steps: Vec<Step>) -> Vec<Record> {
+pub fn happen(steps: Vec<Step>) -> Vec<Record> {
     let mut state = State::default();
     let mut now_ms = 1_763_640_000_000;
     let mut records = Vec::new();

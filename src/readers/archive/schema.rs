@@ -1,0 +1,113 @@
+//! The tables of `archive.db`, and how an older file becomes a newer one.
+//!
+//! The one idea: `PRAGMA user_version` counts the steps that a file has taken; opening takes the
+//! missing ones, each in a transaction of its own. A step that was released is never changed.
+
+use rusqlite::Connection;
+
+use super::error::ArchiveError;
+
+/// A message's row number is its call's, shifted by this, plus its place in the conversation: the
+/// words of a call lie side by side, and need no index of their own.
+pub const MESSAGE_BITS: u32 = 24;
+
+/// One entry a version. Times are milliseconds since the Unix epoch; a `call_id` is the 16 bytes
+/// of its ULID; numbers for words are in `codes.rs`.
+const STEPS: [&str; 1] = ["
+CREATE TABLE about (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  -- The journal that was read, and up to where.
+  journal_id TEXT NOT NULL,
+  cursor INTEGER NOT NULL,
+  -- Records before this one were gone when the archive would have read them. 1: it has all.
+  complete_from INTEGER NOT NULL DEFAULT 1
+) STRICT;
+
+CREATE TABLE calls (
+  id INTEGER PRIMARY KEY,
+  call_id BLOB NOT NULL UNIQUE,
+  worker_id TEXT NOT NULL,
+  mobile_no TEXT NOT NULL,
+  call_sid TEXT,
+  medium INTEGER NOT NULL,
+  language TEXT,
+  urgency INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  last_message_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  end_reason TEXT,
+  -- Who holds it, or held it when it ended.
+  admin_id TEXT,
+  n_messages INTEGER NOT NULL DEFAULT 0,
+  deleted_at INTEGER,
+  legal_hold INTEGER NOT NULL DEFAULT 0,
+  -- Whether the journal says that it has left the state.
+  has_left INTEGER NOT NULL DEFAULT 0,
+  -- Whether its beginning was gone when the archive would have read it.
+  is_cut INTEGER NOT NULL DEFAULT 0,
+  -- The last record that changed it.
+  last_seq INTEGER NOT NULL
+) STRICT;
+CREATE INDEX calls_by_end ON calls (ended_at, call_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX calls_by_caller ON calls (mobile_no, ended_at, call_id);
+CREATE INDEX calls_by_worker ON calls (worker_id, ended_at, call_id);
+CREATE INDEX calls_by_urgency ON calls (urgency, ended_at, call_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX calls_that_stay ON calls (ended_at) WHERE ended_at IS NOT NULL AND has_left = 0;
+CREATE INDEX calls_deleted ON calls (deleted_at) WHERE deleted_at IS NOT NULL;
+
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY,
+  role INTEGER NOT NULL,
+  content TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  sources TEXT NOT NULL,
+  answered_by INTEGER,
+  card TEXT,
+  step INTEGER
+) STRICT;
+
+-- Who took a call over, spoke in it, or changed it.
+CREATE TABLE supervisors (
+  name TEXT NOT NULL,
+  call INTEGER NOT NULL,
+  PRIMARY KEY (name, call)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX supervisors_of_call ON supervisors (call);
+
+-- What was done to a call, by whom; `seq` is the record's.
+CREATE TABLE actions (
+  call INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  what TEXT NOT NULL,
+  value TEXT,
+  by TEXT,
+  PRIMARY KEY (call, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIRTUAL TABLE words USING fts5(
+  content, content = 'messages', content_rowid = 'id',
+  tokenize = 'unicode61 remove_diacritics 2'
+);
+-- Words that go leave no trace in the index.
+INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
+"];
+
+/// The version that this Aurora writes.
+pub const VERSION: u32 = STEPS.len() as u32;
+
+/// Takes the steps that the file has not taken yet.
+pub fn migrate(db: &mut Connection) -> Result<(), ArchiveError> {
+    let found: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > VERSION {
+        return Err(ArchiveError::Newer { found, known: VERSION });
+    }
+    for (step, version) in STEPS.iter().zip(1..).skip(found as usize) {
+        let change = db.transaction()?;
+        change.execute_batch(step)?;
+        change.pragma_update(None, "user_version", version)?;
+        change.commit()?;
+    }
+    Ok(())
+}
