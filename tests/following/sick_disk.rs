@@ -205,7 +205,10 @@ async fn a_checkpoint_that_fails_costs_nothing_but_time_at_the_start() {
 
     let talk_until = async |app: &TestApp, what: &str, is_so: &dyn Fn(&TestApp) -> bool| {
         wait_until(what, async || {
-            assert!(app.say(A, "The door on this level does not close").await.durable);
+            let words = "The door on this level does not close. ".repeat(30);
+            let turns = (0..8).map(|n| app.say(if n % 2 == 0 { A } else { B }, &words));
+            let replies = futures_util::future::join_all(turns).await;
+            assert!(replies.iter().all(|it| it.durable));
             is_so(app)
         })
         .await;

@@ -31,17 +31,23 @@ pub fn paths(data_dir: &Path, name: &str) -> Vec<String> {
     if name != "journal/*.jsonl" {
         return vec![data_dir.join(name).display().to_string()];
     }
-    let n_before = std::fs::read_dir(data_dir.join("journal")).map_or(0, Iterator::count) as u32;
-    let ordinals = n_before.saturating_sub(2)..n_before + SEGMENTS_AHEAD;
+    let last = segments(data_dir).pop();
+    let last: u32 = last.and_then(|it| it.file_stem()?.to_str()?.parse().ok()).unwrap_or_default();
+    let ordinals = last..last + SEGMENTS_AHEAD;
     let file = |it: u32| data_dir.join(format!("journal/{it:08}.jsonl")).display().to_string();
     ordinals.map(file).collect()
 }
 
 /// The journal's files, oldest first.
 pub fn segments(data_dir: &Path) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(data_dir.join("journal")).expect("there is a journal");
+    let files = std::fs::read_dir(data_dir.join("journal")).into_iter().flatten();
     let mut files: Vec<_> = files.map(|it| it.expect("it can be listed").path()).collect();
-    files.retain(|it| it.extension().is_some_and(|it| it == "jsonl"));
+    // The chain lies beside them.
+    let is_segment = |it: &PathBuf| {
+        let name = it.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+        name.strip_suffix(".jsonl").is_some_and(|it| it.parse::<u32>().is_ok())
+    };
+    files.retain(is_segment);
     files.sort();
     files
 }
