@@ -1,12 +1,13 @@
 //! The wiring: who gets what, what starts before what, and what stops after what.
 
 mod doors;
+mod refusal;
 mod stop;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,7 +32,7 @@ use crate::config::{Config, ModelConfig, Secret};
 use crate::conversation::cards::Cards;
 use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::model::{self, Model, ModelSettings};
-use crate::domain::Call;
+use crate::domain::{Call, Position};
 use crate::journal::{self, DataLock, HolderState, Journal};
 use crate::readers::archive::{self, Archive};
 use crate::readers::firebase::{
@@ -82,26 +83,30 @@ pub struct Running {
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let started = Instant::now();
     create_private(&config.data_dir)
-        .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))?;
+        .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))
+        .map_err(refusal::explain)?;
     let cards = Arc::new(load_cards(&config)?);
     let twiml = twiml(&config, &cards)?;
     let model = config.model.as_ref().map(open_model).transpose()?;
     // First of all: an Aurora that stops still has the port, and may change anything in the folder.
-    let lock = Arc::new(DataLock::wait(&config.data_dir)?);
-    let admin_token = admin_token(&config)?;
+    let lock = Arc::new(DataLock::wait(&config.data_dir).map_err(refusal::explain)?);
+    let admin_token = admin_token(&config).map_err(refusal::explain)?;
     let listener = TcpListener::bind(config.bind)
         .with_context(|| format!("AURORA_BIND: cannot listen on {}", config.bind))?;
     let address = listener.local_addr()?;
 
-    let stored = snapshot::load(&config.data_dir)?;
+    let stored = snapshot::load(&config.data_dir).map_err(refusal::explain)?;
     let settings = journal::Settings {
         data_dir: config.data_dir.clone(),
+        // One that cannot be read is refused below, where it is needed.
+        handed_out: handed_out(&config),
         node: config.node.as_str().into(),
         segment_bytes: config.segment_bytes,
         ..journal::Settings::default()
     };
     let saved_seq = Arc::new(AtomicU64::new(stored.as_ref().map_or(0, |it| it.1.seq)));
-    let (journal, opened) = Journal::open_locked(Arc::clone(&lock), settings, stored)?;
+    let (journal, opened) =
+        Journal::open_locked(Arc::clone(&lock), settings, stored).map_err(refusal::explain)?;
     info!(
         n_replayed = opened.n_replayed,
         n_open_calls = opened.n_open_calls,
@@ -216,6 +221,13 @@ fn serve(
     Ok(server.run())
 }
 
+/// Up to where the mirror and the archive have read, as far as they tell.
+fn handed_out(config: &Config) -> Vec<Position> {
+    let mirror = firebase::Cursor::open(&mirror_file(config)).ok().and_then(|it| it.position());
+    let archive = archive::last_position(&archive::path(&config.data_dir));
+    mirror.into_iter().chain(archive).collect()
+}
+
 /// The supervisors' token: configured, or made at the first start and kept for its owner alone.
 fn admin_token(config: &Config) -> anyhow::Result<Secret> {
     if let Some(token) = &config.admin_token {
@@ -283,6 +295,11 @@ fn open_model(config: &ModelConfig) -> anyhow::Result<Model> {
     Model::new(settings).context("AURORA_LLM_URL")
 }
 
+/// Where the mirror keeps its position.
+fn mirror_file(config: &Config) -> PathBuf {
+    config.data_dir.join("readers").join("firebase.json")
+}
+
 fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> anyhow::Result<()> {
     let url = config.firebase_url.as_ref();
     let target = match (&config.firebase_emulator, url) {
@@ -305,7 +322,7 @@ fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> a
     };
     let settings = MirrorSettings::new(
         ClientSettings::new(target, credentials),
-        config.data_dir.join("readers").join("firebase.json"),
+        mirror_file(config),
         config.node.clone(),
         journal.id().to_string(),
     );
@@ -324,9 +341,10 @@ fn spawn_snapshot(
 ) -> std::io::Result<JoinHandle<()>> {
     let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
     let (bell, data_dir) = (journal.bell(), config.data_dir.clone());
+    let grown_bytes = config.checkpoint_bytes;
     std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
         let sync_of = |call: &Call| mirror.sync_of(call);
-        snapshot::follow(&journal, &bell, &end, &data_dir, &sync_of, &saved_seq);
+        snapshot::follow(&journal, &bell, &end, &data_dir, grown_bytes, &sync_of, &saved_seq);
     })
 }
 

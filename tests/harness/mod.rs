@@ -46,6 +46,7 @@ pub struct Builder {
     survives_full_disk: bool,
     finds_full_disk: bool,
     current_dir: Option<PathBuf>,
+    under: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -96,6 +97,12 @@ impl Builder {
         self
     }
 
+    /// Starts it by this command, which has to become it: `strace -D …`.
+    pub fn under(mut self, command: Vec<String>) -> Self {
+        self.under = command;
+        self
+    }
+
     /// Starts it.
     ///
     /// # Panics
@@ -143,7 +150,7 @@ impl Builder {
             (false, true) => Some(process::SURVIVING),
             (false, false) => None,
         };
-        Process::start(&settings, folder, script)
+        Process::start(&settings, folder, script, &self.under)
     }
 }
 
@@ -236,6 +243,15 @@ impl TestApp {
         self.builder = std::mem::take(&mut self.builder).env(name, value);
     }
 
+    /// As [`Builder::under`], for the next [`TestApp::restart`].
+    pub fn set_under(&mut self, command: Vec<String>) {
+        self.builder = std::mem::take(&mut self.builder).under(command);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
     /// From now on no file of the server may grow. Needs [`Builder::survives_full_disk`].
     pub fn fill_disk(&self) {
         self.process.limit_file_size("0");
@@ -255,6 +271,11 @@ impl TestApp {
     pub fn rss_bytes(&self) -> u64 {
         self.process.rss_bytes()
     }
+}
+
+/// Whether there is time for every case: `./test --long`.
+pub fn is_long() -> bool {
+    std::env::var_os("AURORA_TEST_LONG").is_some_and(|it| it == "1")
 }
 
 /// Waits until `is_so`.

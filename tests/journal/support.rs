@@ -17,11 +17,17 @@ use ulid::Ulid;
 pub fn settings(dir: &Path) -> Settings {
     Settings {
         data_dir: dir.to_owned(),
+        handed_out: Vec::new(),
         node: "test".into(),
         new_id_bits: 7,
         segment_bytes: 2_000,
         ring_bytes: 1_000,
     }
+}
+
+/// Whether there is time for every case.
+pub fn is_long() -> bool {
+    std::env::var_os("AURORA_TEST_LONG").is_some_and(|it| it == "1")
 }
 
 pub fn folder() -> TempDir {

@@ -24,7 +24,7 @@ pub use self::begin::Beginning;
 pub use self::error::ArchiveError;
 pub use self::read::call;
 pub use self::status::{Archive, ArchiveState, ArchiveStatus};
-pub use self::store::Store;
+pub use self::store::{Store, last_position};
 
 use crate::journal::Journal;
 
