@@ -1,0 +1,101 @@
+//! The data folder as a server has it at its start: journal and archive, the one up to the other.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::progress::Progress;
+use super::{Interrupt, Place};
+use crate::journal::{self, Journal, JournalError};
+use crate::readers::archive::{self, Archive, ArchiveError, Store};
+use crate::readers::snapshot::{self, SnapshotError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("cannot {doing} {}", .path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("interrupted; nothing was changed but the archive, which goes on where it stopped")]
+    Interrupted,
+}
+
+/// Journal and archive, held for this process.
+pub struct Books {
+    pub journal: Arc<Journal>,
+    /// Has every record that the journal had when it was opened.
+    pub archived: Archive,
+}
+
+/// Where the archive lies.
+pub fn archive_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("archive.db")
+}
+
+/// Whether a server, or another command, has the folder.
+pub fn is_in_use(data_dir: &Path) -> Result<bool, OpenError> {
+    let path = data_dir.join("lock");
+    let io = |doing| {
+        let path = path.clone();
+        move |source| OpenError::Io { doing, path, source }
+    };
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(err) => return Err(io("open")(err)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(err)) => Err(io("lock")(err)),
+    }
+}
+
+impl Books {
+    /// Takes the folder, as a server does, and brings the archive up to the journal.
+    pub fn open(place: &Place, interrupt: &Interrupt) -> Result<Self, OpenError> {
+        let dir = &place.data_dir;
+        if is_in_use(dir)? {
+            return Err(JournalError::Locked { dir: dir.clone() }.into());
+        }
+        create_private(dir).map_err(|source| OpenError::Io {
+            doing: "create",
+            path: dir.clone(),
+            source,
+        })?;
+        let stored = snapshot::load(dir)?;
+        let settings = journal::Settings {
+            data_dir: dir.clone(),
+            node: place.node.as_str().into(),
+            ..journal::Settings::default()
+        };
+        let (journal, _) = Journal::open(settings, stored)?;
+        let mut archive = Store::open(&archive_path(dir))?;
+        let mut progress = Progress::new();
+        let head = journal.head();
+        let is_done = archive::catch_up(&journal, &mut archive, |seq| {
+            progress.tell(|| format!("Archiving: record {seq} of {head}"));
+            !interrupt.is_set()
+        })?;
+        if !is_done {
+            return Err(OpenError::Interrupted);
+        }
+        // What reads it is the one that a server's clients use.
+        drop(archive);
+        Ok(Self { journal, archived: Archive::open(&archive_path(dir))? })
+    }
+}
+
+/// What callers say is nobody's business but the server's. A folder that is there stays as it is.
+fn create_private(dir: &Path) -> io::Result<()> {
+    let mut folder = fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(dir)
+}
