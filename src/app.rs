@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,9 +25,11 @@ use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::model::{self, Model, ModelSettings};
 use crate::domain::Call;
 use crate::journal::{self, Journal};
+use crate::readers::archive::{self, Archive};
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
 };
+use crate::readers::keeper::{self, Floor};
 use crate::readers::live::{self, Live};
 use crate::readers::snapshot;
 use crate::routes::{self, Auth, Context, Metrics, RateLimit};
@@ -81,8 +84,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let settings = journal::Settings {
         data_dir: config.data_dir.clone(),
         node: config.node.as_str().into(),
+        segment_bytes: config.segment_bytes,
         ..journal::Settings::default()
     };
+    let saved_seq = Arc::new(AtomicU64::new(stored.as_ref().map_or(0, |it| it.1.seq)));
     let (journal, opened) = Journal::open(settings, stored)?;
     info!(
         n_replayed = opened.n_replayed,
@@ -90,13 +95,20 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         head = journal.head(),
         "The journal is open."
     );
+    let (archive, archiving) = archive::start(&journal, &config.data_dir, config.archive_after)?;
     let mirror = Arc::new(MirrorLink::default());
     start_mirror(&config, &journal, &mirror)?;
     let live = {
         let mirror = Arc::clone(&mirror);
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
     };
-    let threads = vec![live::spawn(&live)?, spawn_snapshot(&config, &journal, &mirror)?];
+    let floors = floors(&saved_seq, &mirror, config.mirrors(), &archive);
+    let threads = vec![
+        live::spawn(&live)?,
+        archiving,
+        spawn_snapshot(&config, &journal, &mirror, saved_seq)?,
+        spawn_keeper(&journal, floors)?,
+    ];
     let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
     let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
     if let Some(model) = model {
@@ -119,6 +131,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         desk,
         live,
         mirror,
+        archive,
         started,
     });
     let server = serve(listener, &context)?;
@@ -306,18 +319,44 @@ fn spawn_snapshot(
     config: &Config,
     journal: &Arc<Journal>,
     mirror: &Arc<MirrorLink>,
+    saved_seq: Arc<AtomicU64>,
 ) -> std::io::Result<JoinHandle<()>> {
     let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
     let (bell, data_dir) = (journal.bell(), config.data_dir.clone());
     std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
-        snapshot::follow(&journal, &bell, &data_dir, &|call| mirror.sync_of(call));
+        let sync_of = |call: &Call| mirror.sync_of(call);
+        snapshot::follow(&journal, &bell, &data_dir, &sync_of, &saved_seq);
     })
 }
 
-/// Keeps every board's view of the mirror and the disk current.
+/// Up to where each who follows the journal never reads again.
+fn floors(
+    saved_seq: &Arc<AtomicU64>,
+    mirror: &Arc<MirrorLink>,
+    mirrors: bool,
+    archive: &Arc<Archive>,
+) -> Vec<Floor> {
+    let (saved_seq, status) = (Arc::clone(saved_seq), mirror.status());
+    let archive = Arc::clone(archive);
+    vec![
+        Box::new(move || Some(saved_seq.load(Ordering::Acquire))),
+        Box::new(move || mirrors.then(|| status.saved_seq())),
+        Box::new(move || Some(archive.durable_seq())),
+    ]
+}
+
+fn spawn_keeper(journal: &Arc<Journal>, floors: Vec<Floor>) -> std::io::Result<JoinHandle<()>> {
+    let (journal, bell) = (Arc::clone(journal), journal.bell());
+    std::thread::Builder::new()
+        .name("keeper".to_owned())
+        .spawn(move || keeper::follow(&journal, &bell, &floors, keeper::PAUSE))
+}
+
+/// Keeps every board's view of the mirror, the disk and the archive current.
 async fn tell_the_board(context: Data<Context>) {
     let mut interval = tokio::time::interval(BOARD_INTERVAL);
     let (mut told_sync, mut told_health) = (None, None);
+    let mut was_writable = true;
     loop {
         interval.tick().await;
         let sync = json!(context.mirror.report(context.journal.head()));
@@ -326,19 +365,22 @@ async fn tell_the_board(context: Data<Context>) {
             told_sync = Some(sync);
         }
         let is_writable = context.journal.is_writable();
-        if told_health != Some(is_writable) {
+        let health = (is_writable, context.archive.trouble());
+        if told_health.as_ref() != Some(&health) {
             context.live.publish_health(json!({
                 "durable": is_writable,
                 "detail": if is_writable { "" } else {
                     "The disk does not take writes. Callers are answered; what they say is only \
                      in memory."
                 },
+                "archive": health.1.as_ref().map_or("", |it| &it.1),
             }));
-            if is_writable && told_health == Some(false) {
-                context.desk.storage_came_back().await;
-            }
-            told_health = Some(is_writable);
+            told_health = Some(health);
         }
+        if is_writable && !was_writable {
+            context.desk.storage_came_back().await;
+        }
+        was_writable = is_writable;
     }
 }
 

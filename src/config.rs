@@ -46,6 +46,9 @@ pub struct Config {
     pub bind: SocketAddr,
     /// `AURORA_DATA_DIR`: where everything is kept. Default `data`.
     pub data_dir: PathBuf,
+    /// `AURORA_SEGMENT_MIB`: size at which a file of the journal is closed and the next begun.
+    /// Default 64.
+    pub segment_bytes: u64,
     /// `AURORA_NODE`: this machine's name in the records. Default `local`.
     pub node: String,
     /// `AURORA_PUBLIC_URL`: the address that providers and browsers use.
@@ -88,6 +91,9 @@ pub struct Config {
     /// `AURORA_RATE_LIMIT`: requests a second and caller of the JSON API; 0 for no limit. Default
     /// 0 where only this machine can reach the server, else 20.
     pub rate_limit: u32,
+    /// `AURORA_ARCHIVE_AFTER_SECONDS`: an ended call stays with the active ones for so long.
+    /// Default 60.
+    pub archive_after: Duration,
     /// `AURORA_WORKERS`: server threads. Default: one a core.
     pub workers: usize,
 }
@@ -117,6 +123,10 @@ impl Config {
         let mut config = Self {
             bind,
             data_dir: get("AURORA_DATA_DIR").map_or_else(|| "data".into(), PathBuf::from),
+            segment_bytes: number(get("AURORA_SEGMENT_MIB"), "AURORA_SEGMENT_MIB", 1, 1_024)?
+                .map_or(64, u64::from)
+                * 1024
+                * 1024,
             node: node(get("AURORA_NODE"))?,
             public_url: web_address(get("AURORA_PUBLIC_URL"), "AURORA_PUBLIC_URL")?,
             trusted_proxies: list(get("AURORA_TRUSTED_PROXIES"))
@@ -160,6 +170,16 @@ impl Config {
                 .unwrap_or(4_000) as usize,
             rate_limit: number(get("AURORA_RATE_LIMIT"), "AURORA_RATE_LIMIT", 0, 1_000_000)?
                 .unwrap_or(u32::MAX),
+            archive_after: Duration::from_secs(
+                number(
+                    get("AURORA_ARCHIVE_AFTER_SECONDS"),
+                    "AURORA_ARCHIVE_AFTER_SECONDS",
+                    0,
+                    3_600,
+                )?
+                .unwrap_or(60)
+                .into(),
+            ),
             workers: match number(get("AURORA_WORKERS"), "AURORA_WORKERS", 1, 1_024)? {
                 Some(n) => n as usize,
                 None => std::thread::available_parallelism().map_or(2, |it| it.get()),
@@ -175,6 +195,11 @@ impl Config {
     /// listens on loopback.
     pub fn is_local(&self) -> bool {
         self.bind.ip().is_loopback() && self.public_url.is_none() && self.trusted_proxies.is_empty()
+    }
+
+    /// Whether there is a mirror.
+    pub fn mirrors(&self) -> bool {
+        self.firebase_url.is_some() || self.firebase_emulator.is_some()
     }
 
     /// The start of every link to this server, without a slash at the end.
@@ -320,6 +345,8 @@ mod tests {
         for (name, value) in [
             ("AURORA_BIND", "localhost"),
             ("AURORA_NODE", "a b"),
+            ("AURORA_SEGMENT_MIB", "0"),
+            ("AURORA_SEGMENT_MIB", "1025"),
             ("AURORA_PUBLIC_URL", "ftp://x"),
             ("AURORA_TRUSTED_PROXIES", "10.0.0.1, proxy"),
             ("AURORA_ADMIN_TOKEN", "short"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::progress::Progress;
 use super::{Interrupt, Place};
 use crate::journal::{self, Journal, JournalError};
-use crate::readers::archive::{self, Archive, ArchiveError, Store};
+use crate::readers::archive::{self, ArchiveError, Store, WholeCalls};
 use crate::readers::snapshot::{self, SnapshotError};
 
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +29,7 @@ pub enum OpenError {
 pub struct Books {
     pub journal: Arc<Journal>,
     /// Has every record that the journal had when it was opened.
-    pub archived: Archive,
-}
-
-/// Where the archive lies.
-pub fn archive_path(data_dir: &Path) -> PathBuf {
-    data_dir.join("archive.db")
+    pub archived: WholeCalls,
 }
 
 /// Whether a server, or another command, has the folder.
@@ -75,10 +70,10 @@ impl Books {
             ..journal::Settings::default()
         };
         let (journal, _) = Journal::open(settings, stored)?;
-        let mut archive = Store::open(&archive_path(dir))?;
+        let mut store = Store::open(&archive::path(dir))?;
         let mut progress = Progress::new();
         let head = journal.head();
-        let is_done = archive::catch_up(&journal, &mut archive, |seq| {
+        let is_done = archive::catch_up(&journal, &mut store, &archive::path(dir), |seq| {
             progress.tell(|| format!("Archiving: record {seq} of {head}"));
             !interrupt.is_set()
         })?;
@@ -86,8 +81,8 @@ impl Books {
             return Err(OpenError::Interrupted);
         }
         // What reads it is the one that a server's clients use.
-        drop(archive);
-        Ok(Self { journal, archived: Archive::open(&archive_path(dir))? })
+        drop(store);
+        Ok(Self { journal, archived: WholeCalls::open(&archive::path(dir))? })
     }
 }
 

@@ -25,7 +25,9 @@ pub fn head_on_disk(data_dir: &Path) -> io::Result<Option<Seq>> {
     let mut last: Option<PathBuf> = None;
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_some_and(|it| it == "jsonl") {
+        let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+        let number = name.strip_suffix(".jsonl").unwrap_or_default();
+        if number.len() == 8 && number.bytes().all(|it| it.is_ascii_digit()) {
             last = last.max(Some(path));
         }
     }

@@ -10,16 +10,19 @@
 //! Who reads it: live streams, the checkpoint and the mirror each keep their own position.
 //! The line format and the recovery rules: `docs/journal-format.md`.
 
+pub mod chain;
 mod commit;
 mod error;
 mod fields;
 pub mod line;
 mod reader;
 mod recovery;
+mod rewrite;
 mod segment;
 mod settings;
 mod shared;
 mod stats;
+mod upkeep;
 mod view;
 mod wake;
 mod writer;
@@ -34,12 +37,15 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 pub use self::commit::{Committed, Draft, Need, Pending};
 pub use self::error::JournalError;
 pub use self::reader::Reader;
+pub use self::rewrite::Rewritten;
 pub use self::settings::{Opened, Settings};
 pub use self::stats::Stats;
+pub use self::upkeep::{Released, SegmentInfo, SegmentsHeld};
 pub use self::wake::wake_together;
 
 use self::commit::Change;
@@ -81,19 +87,26 @@ impl Journal {
         let lock = lock(&settings.data_dir)?;
         let mut view = View::new(settings.ring_bytes);
         let stored_id = start.as_ref().map(|it| it.1.journal);
-        let found = recovery::recover(&dir, start, |record, size| {
-            view.ring.push(Arc::new(record), size);
+        let found = recovery::recover(&dir, start, |record, size, bytes_left| {
+            // What the ring could not keep need not pass through it.
+            if bytes_left <= settings.ring_bytes as u64 {
+                view.ring.push(Arc::new(record), size);
+            }
         })?;
         let id =
             found.id.or(stored_id).unwrap_or_else(|| JournalId::from_bits(settings.new_id_bits));
-        // What is new in a format never follows what is old in one file.
-        let segment = match found.segments.last().filter(|it| it.format == line::FORMAT) {
+        let segment = match found.segments.last() {
             None => None,
-            Some(last) => Some(
-                OpenSegment::reopen(&dir, &last.path, found.last_size_bytes)
-                    .map_err(JournalError::io("open", &last.path))?,
-            ),
+            Some(last) => {
+                let open = OpenSegment::reopen(&dir, last, found.last_size_bytes)
+                    .map_err(JournalError::io("open", &last.path))?;
+                // What is new in a format never follows what is old in one file.
+                (last.format == line::FORMAT).then_some(open)
+            }
         };
+        if let Err(err) = segment::remove_leftovers(&dir) {
+            warn!(error = %err, dir = %dir.display(), "A leftover of a crash could not be removed.");
+        }
         let opened = Opened {
             n_replayed: found.n_replayed,
             replayed_bytes: found.replayed_bytes,
@@ -113,6 +126,7 @@ impl Journal {
             segment,
             unwritten: Vec::new(),
             lines: Vec::new(),
+            seals: Vec::new(),
             retry: None,
             has_news: false,
             was_alone: false,
@@ -210,14 +224,18 @@ impl Journal {
 
     /// Whether the records after `seq` are still held, in memory or on disk.
     pub fn holds_after(&self, seq: Seq) -> bool {
-        let first = self.shared.lock_segments().first().map_or(1, |it| it.first_seq);
-        seq <= self.head() && seq + 1 >= first
+        seq <= self.head() && seq + 1 >= self.first_held()
     }
 
     /// Rings when there is something new; disconnected when the journal is closed. Rings are
     /// merged: read until there is nothing.
     pub fn bell(&self) -> Receiver<()> {
         self.shared.new_bell()
+    }
+
+    /// Whether it takes no commits any more; bells are disconnected then.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
     }
 
     pub fn stats(&self) -> &Stats {

@@ -5,9 +5,10 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::error::JournalError;
-use super::line::read_record;
+use super::line::LineReader;
 use super::segment::Segment;
 use super::shared::Shared;
 use crate::domain::{Record, Seq};
@@ -26,6 +27,7 @@ struct OpenFile {
     lines: BufReader<File>,
     line: u64,
     text: Vec<u8>,
+    reader: LineReader,
 }
 
 impl Reader {
@@ -65,6 +67,23 @@ impl Reader {
         self.read_disk(head, limit, limit_bytes)
     }
 
+    /// As [`Reader::next_batch`], but from disk alone: for a thread of low priority, which must not
+    /// hold the lock that the journal's thread waits for when it is put aside for others.
+    ///
+    /// # Errors
+    /// As [`Reader::next_batch`].
+    pub fn next_batch_from_disk(
+        &mut self,
+        limit: usize,
+        limit_bytes: usize,
+    ) -> Result<Vec<Arc<Record>>, JournalError> {
+        let head = self.shared.head.load(Ordering::Acquire);
+        if self.after >= head {
+            return Ok(Vec::new());
+        }
+        self.read_disk(head, limit, limit_bytes)
+    }
+
     fn read_disk(
         &mut self,
         head: Seq,
@@ -94,11 +113,11 @@ impl Reader {
 
     fn read_one(&mut self) -> Result<(Record, usize), JournalError> {
         let seq = self.after + 1;
-        let ordinal = ordinal_of(&self.shared, seq);
+        let file = file_of(&self.shared, seq);
         // A new segment may have taken over while this one was open; what follows here no longer
-        // counts then.
+        // counts then. Or it was rewritten, and what it says here is to be forgotten.
         let open = match &mut self.file {
-            Some(open) if Some(open.segment.ordinal) == ordinal => open,
+            Some(open) if Some((open.segment.ordinal, open.segment.revision)) == file => open,
             _ => self.file.insert(open(&self.shared, seq)?),
         };
         let path = &open.segment.path;
@@ -114,7 +133,7 @@ impl Reader {
                 return Err(damaged(format!("record {seq} is missing")));
             }
             open.text.pop();
-            let record = read_record(&open.text).map_err(damaged)?;
+            let record = open.reader.read_record(&open.text).map_err(damaged)?;
             if record.seq == seq {
                 return Ok((record, size));
             }
@@ -130,17 +149,24 @@ fn segment_of(segments: &[Segment], seq: Seq) -> Option<&Segment> {
     segments.iter().rev().find(|it| it.first_seq <= seq)
 }
 
-fn ordinal_of(shared: &Shared, seq: Seq) -> Option<u32> {
-    segment_of(&shared.lock_segments(), seq).map(|it| it.ordinal)
+/// Ordinal and revision of the segment that holds `seq`.
+fn file_of(shared: &Shared, seq: Seq) -> Option<(u32, u32)> {
+    segment_of(&shared.lock_segments(), seq).map(|it| (it.ordinal, it.revision))
 }
 
 fn open(shared: &Shared, seq: Seq) -> Result<OpenFile, JournalError> {
-    let segment = segment_of(&shared.lock_segments(), seq)
-        .cloned()
-        .ok_or_else(|| JournalError::Mismatch { why: format!("record {seq} is no longer held") })?;
-    let file = File::open(&segment.path).map_err(JournalError::io("open", &segment.path))?;
+    let gone = || JournalError::Mismatch { why: format!("record {seq} is no longer held") };
+    let segment = segment_of(&shared.lock_segments(), seq).cloned().ok_or_else(gone)?;
+    let file = File::open(&segment.path).map_err(|err| {
+        // It may have been removed since the list was looked at.
+        if file_of(shared, seq).is_some_and(|it| it.0 == segment.ordinal) {
+            JournalError::io("open", &segment.path)(err)
+        } else {
+            gone()
+        }
+    })?;
     let mut lines = BufReader::with_capacity(64 * 1024, file);
     let mut text = Vec::new();
     lines.read_until(b'\n', &mut text).map_err(JournalError::io("read", &segment.path))?;
-    Ok(OpenFile { segment, lines, line: 1, text })
+    Ok(OpenFile { segment, lines, line: 1, text, reader: LineReader::default() })
 }

@@ -8,13 +8,13 @@
 //! segment begun after it says where it goes on, and what lies at or beyond that is ignored.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
 use super::error::JournalError;
-use super::line::{FORMAT, Header, read_header, read_record};
+use super::line::{FORMAT, Header, LineReader, read_header, read_record};
 use super::segment::{self, Segment};
 use crate::domain::{JournalId, Position, Record, Seq, State, Timestamp};
 
@@ -43,11 +43,11 @@ enum Torn {
 }
 
 /// Reads all segments of `dir`, applying what lies beyond `start` to its state; `each` sees those
-/// records too, to keep the latest in memory.
+/// records too, with their size and how many bytes follow, to keep the latest in memory.
 pub fn recover(
     dir: &Path,
     start: Option<(State, Position)>,
-    mut each: impl FnMut(Record, usize),
+    mut each: impl FnMut(Record, usize, u64),
 ) -> Result<Recovered, JournalError> {
     let files = segment::list(dir)?;
     let next_ordinal = files.last().map_or(1, |it| it.0 + 1);
@@ -82,6 +82,9 @@ pub fn recover(
         });
     }
     let head = replay_all(&mut found, from, &mut torn, &mut each)?;
+    if let Some(at) = time_before_empty(&found.segments, head)? {
+        found.last_at = at;
+    }
     if head < from {
         return Err(JournalError::Mismatch {
             why: format!(
@@ -142,12 +145,12 @@ fn open_all(
             });
         }
         let Header { first_seq, format, .. } = header;
-        segments.push(Segment { ordinal, path, first_seq, format });
+        segments.push(Segment::new(ordinal, path, first_seq, format));
     }
     Ok((segments, id))
 }
 
-fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalError> {
+pub fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalError> {
     let file = File::open(path).map_err(JournalError::io("open", path))?;
     let mut line = Vec::new();
     BufReader::with_capacity(512, file)
@@ -177,13 +180,17 @@ fn replay_all(
     found: &mut Recovered,
     from: Seq,
     torn: &mut Option<Torn>,
-    each: &mut impl FnMut(Record, usize),
+    each: &mut impl FnMut(Record, usize, u64),
 ) -> Result<Seq, JournalError> {
     let mut expected = found.segments.first().map_or(1, |it| it.first_seq);
+    let size = |it: &Segment| fs::metadata(&it.path).map_or(0, |it| it.len());
+    let mut bytes_left: u64 = found.segments.iter().map(size).sum();
     for place in 0..found.segments.len() {
         let segment = found.segments[place].clone();
+        let size_bytes = size(&segment);
+        bytes_left = bytes_left.saturating_sub(size_bytes);
         // Where a later segment goes on; beyond that, this one does not count.
-        let limit = found.segments[place + 1..].iter().map(|it| it.first_seq).min();
+        let limit = segment::limit(&found.segments, place);
         if limit.is_some_and(|it| it <= segment.first_seq) {
             continue;
         }
@@ -196,7 +203,10 @@ fn replay_all(
             expected = limit.unwrap_or(expected);
             continue;
         }
-        expected = replay(found, &segment, limit, from, torn, each)?;
+        let mut each = |record, n_bytes: usize, end_bytes: u64| {
+            each(record, n_bytes, size_bytes.saturating_sub(end_bytes) + bytes_left);
+        };
+        expected = replay(found, &segment, limit, from, torn, &mut each)?;
     }
     Ok(expected - 1)
 }
@@ -208,13 +218,14 @@ fn replay(
     limit: Option<Seq>,
     from: Seq,
     torn: &mut Option<Torn>,
-    each: &mut impl FnMut(Record, usize),
+    each: &mut impl FnMut(Record, usize, u64),
 ) -> Result<Seq, JournalError> {
     let path = &segment.path;
     let file = File::open(path).map_err(JournalError::io("open", path))?;
     let mut lines = BufReader::with_capacity(256 * 1024, file);
     let mut line = Vec::with_capacity(1024);
     let (mut number, mut offset, mut expected) = (0, 0, segment.first_seq);
+    let mut reader = LineReader::default();
     loop {
         line.clear();
         let size = lines.read_until(b'\n', &mut line).map_err(JournalError::io("read", path))?;
@@ -238,7 +249,7 @@ fn replay(
         if number == 1 {
             continue;
         }
-        let record = read_record(&line).map_err(damaged)?;
+        let record = reader.read_record(&line).map_err(damaged)?;
         if record.seq != expected {
             return Err(damaged(format!("it is record {}, not {expected}", record.seq)));
         }
@@ -249,10 +260,39 @@ fn replay(
             found.n_replayed += 1;
             found.replayed_bytes += size as u64;
         }
-        each(record, size);
+        each(record, size, offset);
     }
     found.last_size_bytes = offset;
     Ok(expected)
+}
+
+/// When the last record was written, if the last segment is empty: the one that holds it may not
+/// have been read. No later record may seem to be older, even if the clock was set back.
+fn time_before_empty(segments: &[Segment], head: Seq) -> Result<Option<Timestamp>, JournalError> {
+    if segments.last().is_none_or(|it| it.first_seq <= head) {
+        return Ok(None);
+    }
+    let Some(holder) = segments.iter().rev().find(|it| it.first_seq <= head) else {
+        return Ok(None);
+    };
+    let io = |doing| JournalError::io(doing, &holder.path);
+    let mut file = File::open(&holder.path).map_err(io("open"))?;
+    let size = file.metadata().map_err(io("measure"))?.len();
+    let mut n_bytes = 64 * 1024;
+    loop {
+        file.seek(SeekFrom::Start(size.saturating_sub(n_bytes))).map_err(io("read"))?;
+        let mut end = Vec::new();
+        file.by_ref().take(n_bytes).read_to_end(&mut end).map_err(io("read"))?;
+        let mut records = end.split(|it| *it == b'\n').rev().filter_map(|it| read_record(it).ok());
+        if let Some(record) = records.find(|it| it.seq == head) {
+            return Ok(Some(record.at));
+        }
+        if n_bytes >= size {
+            // Its place is known to be good only where it was read; the time is all we want.
+            return Ok(None);
+        }
+        n_bytes *= 8;
+    }
 }
 
 impl Torn {

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -114,12 +114,14 @@ pub fn load(data_dir: &Path) -> Result<Option<(State, Position)>, SnapshotError>
 }
 
 /// Writes a checkpoint whenever the journal has grown enough; the work of the thread `snapshot`.
-/// Returns when the journal is closed; the last checkpoint is the caller's.
+/// Returns when the journal is closed; the last checkpoint is the caller's. `saved_seq` is where
+/// the file on disk stands: a start needs what comes after it.
 pub fn follow(
     journal: &Journal,
     bell: &crossbeam_channel::Receiver<()>,
     data_dir: &Path,
     sync_of: &dyn Fn(&Call) -> SyncStatus,
+    saved_seq: &AtomicU64,
 ) {
     let mut written_at = journal.stats().bytes.load(Ordering::Relaxed);
     let mut size = fs::metadata(path(data_dir)).map_or(0, |it| it.len());
@@ -132,7 +134,10 @@ pub fn follow(
         written_at = bytes;
         let (state, seq) = journal.snapshot_at_head();
         match save(data_dir, &state, journal.position(seq), sync_of) {
-            Ok(new_size) => size = new_size,
+            Ok(new_size) => {
+                size = new_size;
+                saved_seq.store(seq, Ordering::Release);
+            }
             // The journal has everything; the next growth tries again.
             Err(err) => tracing::warn!(error = %err, "A checkpoint could not be written."),
         }

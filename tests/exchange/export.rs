@@ -84,6 +84,10 @@ async fn what_was_said_and_done_on_a_server_is_exported() {
     // Beside a running server it is the same.
     app.restart().await;
     assert_eq!(export(app.data_dir(), &["--call", reply.call()]), calls);
+    let new = app.say("+15550101", "It smells of gas").await;
+    let live = export(app.data_dir(), &["--caller", "+15550101"]);
+    assert_eq!(live[0]["call_id"], new.call());
+    assert_eq!(live[0]["messages"][0]["content"], "It smells of gas");
 }
 
 #[test]
@@ -254,8 +258,14 @@ fn nothing_is_made_where_there_is_nothing() {
     let dir = TempDir::new().unwrap();
     let data = dir.path().join("data");
 
-    let said = run(&data, &["export"]);
+    for folder in [data.as_path(), dir.path()] {
+        let said = run(folder, &["export"]);
+        assert!(
+            !said.is_done && said.err.contains("it is no data folder of Aurora"),
+            "{}",
+            said.err
+        );
+    }
 
-    assert!(!said.is_done && said.err.contains("there is no data folder"), "{}", said.err);
-    assert!(!data.exists());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -4,13 +4,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod archive;
+mod chain;
 mod damage;
 mod failing_disk;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod golden;
+mod keeper;
 mod model;
 mod order;
 mod reading;
+mod release;
 mod restore;
+mod rewrite;
+mod seal;
 mod support;

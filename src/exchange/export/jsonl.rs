@@ -8,7 +8,7 @@ use crate::domain::{
     AnsweredBy, CallId, CallStatus, CardStep, ConversationId, EndReason, Label, Medium, Message,
     MessageId, PhoneNumber, Role, Seq, Timestamp, Urgency,
 };
-use crate::readers::archive::{Action, WholeCall};
+use crate::readers::archive::{Deed, WholeCall};
 
 /// The published call without `sync_status`, which says how things stand and not what happened.
 #[derive(Serialize)]
@@ -40,7 +40,7 @@ struct Line<'a> {
     is_cut: bool,
     last_seq: Seq,
     supervisors: &'a [String],
-    actions: &'a [Action],
+    actions: &'a [Deed],
     messages: Vec<Said<'a>>,
 }
 

@@ -17,7 +17,7 @@ use clap::ValueEnum;
 use super::progress::Progress;
 use super::{Interrupt, OpenError, Place};
 use crate::domain::{CallId, PhoneNumber, Seq, Timestamp, Urgency};
-use crate::readers::archive::{Archive, ArchiveError, Selection, WholeCall};
+use crate::readers::archive::{ArchiveError, Selection, WholeCall, WholeCalls};
 
 use self::output::Output;
 
@@ -75,7 +75,7 @@ pub enum Format {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    #[error("there is no data folder {}", .path.display())]
+    #[error("there are no calls in {}: it is no data folder of Aurora", .path.display())]
     NoFolder { path: PathBuf },
     #[error("HTML and Markdown are pages of one call: say which with --call")]
     NoCall,
@@ -131,7 +131,7 @@ pub fn run(options: &Options, place: &Place, interrupt: &Interrupt) -> Result<()
 
 fn one(
     options: &Options,
-    archive: &Archive,
+    archive: &WholeCalls,
     id: CallId,
     output: &mut Output,
 ) -> Result<(), ExportError> {
@@ -152,7 +152,7 @@ fn one(
 
 fn many(
     options: &Options,
-    archive: &Archive,
+    archive: &WholeCalls,
     interrupt: &Interrupt,
     output: &mut Output,
 ) -> Result<(), ExportError> {

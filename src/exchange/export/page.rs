@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::domain::{Call, Message, Role, Timestamp};
-use crate::readers::archive::{Action, WholeCall};
+use crate::readers::archive::{Deed, WholeCall};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; }
@@ -28,7 +28,7 @@ li .about { font-size: .8rem; opacity: .8; }
 /// Something that happened in the call.
 enum Moment<'a> {
     Said(&'a Message),
-    Done(&'a Action),
+    Done(&'a Deed),
 }
 
 impl Moment<'_> {
@@ -163,7 +163,7 @@ fn rests_on(message: &Message) -> String {
     if known.is_empty() { String::new() } else { format!(" · {}", known.join(", ")) }
 }
 
-fn deed(action: &Action) -> String {
+fn deed(action: &Deed) -> String {
     let value = action.value.as_deref().unwrap_or_default();
     let what = match action.what.as_str() {
         "urgency" => format!("Urgency became {value}"),

@@ -3,19 +3,20 @@
 use std::time::{Duration, Instant};
 
 use super::ExportError;
-use crate::exchange::open::{archive_path, is_in_use};
+use crate::exchange::open::is_in_use;
 use crate::exchange::tail::head_on_disk;
 use crate::exchange::{Books, Interrupt, OpenError, Place};
-use crate::readers::archive::Archive;
+use crate::readers::archive::{self, WholeCalls};
 
 /// A running server's archive follows its journal by less than a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Opens it. While no server runs, it is brought up to the journal first.
-pub fn open(place: &Place, interrupt: &Interrupt) -> Result<Archive, ExportError> {
+pub fn open(place: &Place, interrupt: &Interrupt) -> Result<WholeCalls, ExportError> {
     let dir = &place.data_dir;
-    if !dir.is_dir() {
+    // Where nothing is, nothing is made.
+    if !dir.join("journal").is_dir() && !archive::path(dir).exists() {
         return Err(ExportError::NoFolder { path: dir.clone() });
     }
     if !is_in_use(dir)? {
@@ -24,11 +25,11 @@ pub fn open(place: &Place, interrupt: &Interrupt) -> Result<Archive, ExportError
     }
     let io = |source| OpenError::Io { doing: "read", path: dir.join("journal"), source };
     let head = head_on_disk(dir).map_err(io)?.unwrap_or(0);
-    let path = archive_path(dir);
+    let path = archive::path(dir);
     let until = Instant::now() + PATIENCE;
     loop {
         // A server that starts for the first time is about to make it.
-        let archive = if path.exists() { Some(Archive::open(&path)?) } else { None };
+        let archive = if path.exists() { Some(WholeCalls::open(&path)?) } else { None };
         let archived = match &archive {
             Some(archive) => archive.position()?.map(|it| it.seq),
             None => None,

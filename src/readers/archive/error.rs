@@ -1,8 +1,11 @@
 //! What can go wrong with the archive.
 
+use std::io;
 use std::path::PathBuf;
 
-use crate::domain::{JournalId, Seq};
+use rusqlite::ErrorCode;
+
+use crate::domain::Seq;
 use crate::journal::JournalError;
 
 #[derive(Debug, thiserror::Error)]
@@ -25,17 +28,58 @@ pub enum ArchiveError {
     )]
     Unreadable { path: PathBuf, source: Box<ArchiveError> },
     #[error(
-        "archive.db belongs to journal {own}, the segments to journal {other}: restore the two \
-         together, or move archive.db away to rebuild it from the segments"
+        "{} stands at record {stands_at}, but the journal ends at {ends_at}: the end of the journal \
+         is missing. Nothing was changed. Restore the missing segments, or move archive.db away: \
+         it is rebuilt from what the journal holds",
+        .path.display()
     )]
-    OtherJournal { own: JournalId, other: JournalId },
-    #[error(
-        "archive.db stands at record {own}, but the journal ends at {head}: newer segments are \
-         missing; restore them, or move archive.db away to rebuild it from the segments"
-    )]
-    Ahead { own: Seq, head: Seq },
+    Ahead { path: PathBuf, stands_at: Seq, ends_at: Seq },
     #[error("the archive holds what can't be: {0}")]
     Impossible(String),
     #[error("the archive cannot read on in the journal: {0}")]
     Journal(#[from] JournalError),
+    #[error("there is no thread for the archive: {0}")]
+    Thread(io::Error),
+}
+
+impl ArchiveError {
+    /// Whether it may be over by itself, or when somebody has made room: worth another try. What
+    /// is damaged, or a defect, stays what it is.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Database(err) => matches!(
+                err.sqlite_error_code(),
+                Some(
+                    ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::OutOfMemory
+                        | ErrorCode::FileLockingProtocolFailed
+                )
+            ),
+            Self::Unreadable { source, .. } => source.is_passing(),
+            Self::Journal(err) => matches!(err, JournalError::Io { .. }),
+            Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Ahead { .. }
+            | Self::Impossible(_)
+            | Self::Thread(_) => false,
+        }
+    }
+
+    /// Whether the disk is full or fails, and not the file: then a start goes on without it, for
+    /// callers must be answered, and it is tried again.
+    pub fn is_the_disks(&self) -> bool {
+        match self {
+            Self::Database(err) => matches!(
+                err.sqlite_error_code(),
+                Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure)
+            ),
+            Self::Unreadable { source, .. } => source.is_the_disks(),
+            _ => false,
+        }
+    }
 }

@@ -18,7 +18,7 @@ use crate::domain::{
 };
 
 /// The archive, to be read while a server may write it.
-pub struct Archive(Connection);
+pub struct WholeCalls(Connection);
 
 /// Which calls. All of those that were not deleted by default.
 #[derive(Debug, Clone, Default)]
@@ -39,14 +39,14 @@ pub struct WholeCall {
     pub call: Call,
     /// Its beginning was gone when the archive would have read it.
     pub is_cut: bool,
-    pub actions: Vec<Action>,
+    pub actions: Vec<Deed>,
     /// Who took it over, spoke in it, or changed it.
     pub supervisors: Vec<String>,
 }
 
 /// What was done to a call.
 #[derive(Debug, Serialize)]
-pub struct Action {
+pub struct Deed {
     pub seq: Seq,
     pub at: Timestamp,
     pub what: String,
@@ -56,7 +56,7 @@ pub struct Action {
     pub by: Option<String>,
 }
 
-impl Archive {
+impl WholeCalls {
     /// Opens a file that is there, of this version.
     ///
     /// # Errors
@@ -155,12 +155,12 @@ fn last_admin(call: &Call) -> Option<MessageId> {
     call.messages.iter().rev().find(|it| it.role == Role::Admin).map(|it| it.id)
 }
 
-fn actions(db: &Connection, row: i64) -> Result<Vec<Action>, ArchiveError> {
+fn actions(db: &Connection, row: i64) -> Result<Vec<Deed>, ArchiveError> {
     let mut found = db.prepare_cached(
         "SELECT seq, at, what, value, by FROM actions WHERE call = ?1 ORDER BY seq",
     )?;
     let actions = found.query_map([row], |row| {
-        Ok(Action {
+        Ok(Deed {
             seq: row.get(0)?,
             at: Timestamp::from_millis(row.get(1)?),
             what: row.get(2)?,
