@@ -352,6 +352,7 @@ mod tests {
             ("AURORA_ADMIN_TOKEN", "short"),
             ("AURORA_ALLOW_OPEN_API", "perhaps"),
             ("AURORA_MAX_TURNS", "0"),
+            ("AURORA_ARCHIVE_AFTER_SECONDS", "3601"),
             ("AURORA_LLM_URL", "model"),
             ("AURORA_ANSWER_DEADLINE_MS", "1h"),
             ("REDIS_URL", "http://x"),

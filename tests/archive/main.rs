@@ -5,5 +5,9 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod crash;
+mod cut;
+mod disk;
+mod files;
 mod leaving;
 mod support;

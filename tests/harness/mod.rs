@@ -44,6 +44,7 @@ pub struct Builder {
     settings: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
     survives_full_disk: bool,
+    finds_full_disk: bool,
     current_dir: Option<PathBuf>,
 }
 
@@ -80,6 +81,12 @@ impl Builder {
     /// [`TestApp::fill_disk`] can be used.
     pub fn survives_full_disk(mut self) -> Self {
         self.survives_full_disk = true;
+        self
+    }
+
+    /// From its start on no file of the server may grow, until [`TestApp::free_disk`].
+    pub fn finds_full_disk(mut self) -> Self {
+        self.finds_full_disk = true;
         self
     }
 
@@ -131,7 +138,12 @@ impl Builder {
             bind.1 = format!("{host}:{port}");
         }
         let folder = self.current_dir.as_deref().unwrap_or(Path::new("/"));
-        Process::start(&settings, folder, self.survives_full_disk)
+        let script = match (self.finds_full_disk, self.survives_full_disk) {
+            (true, _) => Some(process::WITHOUT_ROOM),
+            (false, true) => Some(process::SURVIVING),
+            (false, false) => None,
+        };
+        Process::start(&settings, folder, script)
     }
 }
 

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use super::PATIENCE;
 
 /// Ignores the signal of the file size limit, which programs inherit: then writes fail instead.
-const SURVIVING: &str = r#"trap "" XFSZ; exec "$0""#;
+pub const SURVIVING: &str = r#"trap "" XFSZ; exec "$0""#;
+/// As above, and there is no room from the start. Only the soft limit, so that it can be lifted.
+pub const WITHOUT_ROOM: &str = r#"trap "" XFSZ; ulimit -S -f 0; exec "$0""#;
 
 /// A server that ended.
 #[derive(Debug)]
@@ -31,16 +33,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the binary and reads what it tells a person; what it said if it ends instead.
+    /// Starts the binary, by a shell's script if there is one, and reads what it tells a person;
+    /// what it said if it ends instead.
     pub fn start(
         settings: &[(String, String)],
         folder: &Path,
-        survives_full_disk: bool,
+        script: Option<&str>,
     ) -> Result<Self, Exit> {
         let aurora = env!("CARGO_BIN_EXE_aurora");
-        let mut command = if survives_full_disk {
+        let mut command = if let Some(script) = script {
             let mut shell = Command::new("sh");
-            shell.args(["-c", SURVIVING, aurora]);
+            shell.args(["-c", script, aurora]);
             shell
         } else {
             Command::new(aurora)

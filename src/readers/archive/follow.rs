@@ -243,7 +243,10 @@ impl Follower {
         self.opened = None;
         let now = Instant::now();
         let until = now + self.outage.failed(err, now);
-        self.archive.failed(ArchiveState::Failing, err.to_string());
+        // What to do about a damaged file is no advice here: the file may be as good as ever.
+        let cause = if let ArchiveError::Unreadable { source, .. } = err { source } else { err };
+        let reason = format!("{cause}. It goes on by itself when it can: see to the disk");
+        self.archive.failed(ArchiveState::Failing, reason);
         loop {
             match self.bell.recv_deadline(until) {
                 Ok(()) => {}

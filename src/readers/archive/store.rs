@@ -20,7 +20,7 @@ const REMEMBERED: usize = 50_000;
 /// Calls that are taken from a state in one transaction.
 const ADOPTED: usize = 200;
 /// The log of changes is cut back to this when it was longer.
-const LOG_BYTES: u32 = 64 * 1024 * 1024;
+const LOG_BYTES: u32 = 16 * 1024 * 1024;
 
 #[derive(Debug)]
 pub struct Store {
