@@ -6,6 +6,7 @@
 
 mod batch;
 mod begin;
+mod catch_up;
 mod codes;
 mod error;
 mod follow;
@@ -14,6 +15,7 @@ mod read;
 mod schema;
 mod status;
 mod store;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,10 +23,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use self::begin::Beginning;
+pub use self::catch_up::catch_up;
 pub use self::error::ArchiveError;
 pub use self::read::call;
 pub use self::status::{Archive, ArchiveState, ArchiveStatus};
 pub use self::store::{Store, last_position};
+pub use self::whole::{Deed, Selection, WholeCall, WholeCalls};
 
 use crate::journal::Journal;
 
