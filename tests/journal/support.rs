@@ -30,8 +30,10 @@ pub fn is_long() -> bool {
     std::env::var_os("AURORA_TEST_LONG").is_some_and(|it| it == "1")
 }
 
+/// In memory where there is a place for it: thousands of journals are opened here, and each is
+/// synced. What a sync is good for is tried with a model of a disk, and on the real server.
 pub fn folder() -> TempDir {
-    TempDir::new().unwrap()
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
 }
 
 pub fn try_open(dir: &Path) -> Result<Arc<Journal>, JournalError> {
