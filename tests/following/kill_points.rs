@@ -5,10 +5,14 @@ use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use aurora::domain::{CallId, StoredMessages};
+use aurora::readers::archive;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use serde_json::Value;
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use ulid::Ulid;
 
 use crate::callers::{Caller, talk_while, transcripts};
 use crate::harness::{Builder, TestApp, is_long, wait_until};
@@ -17,7 +21,7 @@ use crate::trap::{Moment, Trap, paths, segments};
 const SEED: u64 = 20_261_121;
 const CALLERS: usize = 24;
 /// Passes over the table.
-const LONG_PASSES: usize = 36;
+const LONG_PASSES: usize = 30;
 
 /// A system call on a file of the data folder, and which of them it may be: those that surely come
 /// under load, and not those of a thread that starts the server.
@@ -33,7 +37,7 @@ const fn point(call: &'static str, file: &'static str, nth: RangeInclusive<usize
 
 /// While calls are taken. A folder for each group: a checkpoint that is done puts off the next one
 /// until the journal has grown by three times as much.
-const AT_WORK: [&[Point]; 2] = [
+const AT_WORK: [&[Point]; 3] = [
     &[
         // A batch.
         point("write", "journal/*.jsonl", 1..=30),
@@ -49,6 +53,17 @@ const AT_WORK: [&[Point]; 2] = [
         point("write", "total.json.new", 1..=1),
         point("fsync", "total.json.new", 1..=1),
         point("rename", "total.json.new", 1..=1),
+    ],
+    &[
+        // A batch of the archive, and its checkpoint.
+        point("pwrite64", "archive.db-wal", 1..=40),
+        point("fsync", "archive.db-wal", 1..=1),
+        point("pwrite64", "archive.db", 1..=9),
+        point("fsync", "archive.db", 1..=1),
+        // The hash chain, and the segments that go.
+        point("write", "journal/chain.jsonl", 1..=1),
+        point("fdatasync", "journal/chain.jsonl", 1..=1),
+        point("unlink", "journal/*.jsonl", 1..=2),
     ],
 ];
 
@@ -86,14 +101,37 @@ async fn no_durable_word_is_lost_wherever_the_server_is_killed() {
                 n_kills += AT_START.len();
             }
             let answered = app.total().await;
+            wait_until("the archive has everything", async || {
+                app.get("/status").await.json()["archive"]["behind"] == 0
+            })
+            .await;
             assert!(app.stop_gracefully().0.success(), "{}", app.stderr());
             let total = fs::read(app.data_dir().join("total.json")).expect("a stop leaves it");
             let total: Value = serde_json::from_slice(&total).expect("total.json is JSON");
             check(&callers, &total, "total.json");
+            check(&callers, &archived(folder.path()), "the archive");
             assert_eq!(transcripts(&total), transcripts(&answered));
         }
     }
     println!("killed {n_kills} times");
+}
+
+/// What the archive holds, in the published form, as far as it concerns words.
+fn archived(data_dir: &Path) -> Value {
+    let db = Connection::open(data_dir.join("archive.db")).expect("there is an archive");
+    let (mut calls, mut conversations) = (Map::new(), Map::new());
+    let mut ids = db.prepare("SELECT call_id FROM calls").expect("the table is there");
+    let ids = ids.query_map([], |row| row.get::<_, [u8; 16]>(0)).expect("it can be read");
+    for id in ids {
+        let id = CallId(Ulid::from_bytes(id.expect("it can be read")));
+        let call = archive::call(&db, id).expect("it can be read").expect("it is there");
+        let conversation = id.conversation().to_string();
+        let said = json!({ "conversation_id": conversation, "mobile_no": call.caller });
+        calls.insert(id.to_string(), said);
+        let messages = json!({ "messages": StoredMessages(&call.messages) });
+        conversations.insert(conversation, messages);
+    }
+    json!({ "active_calls": calls, "active_conversations": conversations })
 }
 
 /// Kills it at each point; every start but the last runs into the next trap, some of them at once.

@@ -31,9 +31,11 @@ pub fn paths(data_dir: &Path, name: &str) -> Vec<String> {
     if name != "journal/*.jsonl" {
         return vec![data_dir.join(name).display().to_string()];
     }
-    let last = segments(data_dir).pop();
-    let last: u32 = last.and_then(|it| it.file_stem()?.to_str()?.parse().ok()).unwrap_or_default();
-    let ordinals = last..last + SEGMENTS_AHEAD;
+    let held = segments(data_dir);
+    let ordinal = |it: &PathBuf| it.file_stem()?.to_str()?.parse().ok();
+    let first: u32 = held.first().and_then(ordinal).unwrap_or(1);
+    let last = held.last().and_then(ordinal).unwrap_or(first);
+    let ordinals = first..last + SEGMENTS_AHEAD;
     let file = |it: u32| data_dir.join(format!("journal/{it:08}.jsonl")).display().to_string();
     ordinals.map(file).collect()
 }
