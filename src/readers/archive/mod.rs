@@ -6,10 +6,17 @@
 
 mod codes;
 mod error;
+mod query;
 mod read;
+mod reads;
 mod schema;
 mod store;
 
 pub use self::error::ArchiveError;
+pub use self::query::{
+    Action, AskError, CallerFilter, Deleted, Filters, Find, HistoryQuestion, Page, PastCall, Query,
+    SearchQuestion, StatusFilter, SyntaxError, Transcript,
+};
 pub use self::read::call;
+pub use self::reads::Reads;
 pub use self::store::Store;
