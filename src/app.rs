@@ -24,6 +24,7 @@ use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::model::{self, Model, ModelSettings};
 use crate::domain::Call;
 use crate::journal::{self, Journal};
+use crate::readers::archive;
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
 };
@@ -90,13 +91,14 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         head = journal.head(),
         "The journal is open."
     );
+    let (archive, archiving) = archive::start(&journal, &config.data_dir, config.archive_after)?;
     let mirror = Arc::new(MirrorLink::default());
     start_mirror(&config, &journal, &mirror)?;
     let live = {
         let mirror = Arc::clone(&mirror);
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
     };
-    let threads = vec![live::spawn(&live)?, spawn_snapshot(&config, &journal, &mirror)?];
+    let threads = vec![live::spawn(&live)?, spawn_snapshot(&config, &journal, &mirror)?, archiving];
     let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
     let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
     if let Some(model) = model {
@@ -119,6 +121,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         desk,
         live,
         mirror,
+        archive,
         started,
     });
     let server = serve(listener, &context)?;
@@ -314,10 +317,11 @@ fn spawn_snapshot(
     })
 }
 
-/// Keeps every board's view of the mirror and the disk current.
+/// Keeps every board's view of the mirror, the disk and the archive current.
 async fn tell_the_board(context: Data<Context>) {
     let mut interval = tokio::time::interval(BOARD_INTERVAL);
     let (mut told_sync, mut told_health) = (None, None);
+    let mut was_writable = true;
     loop {
         interval.tick().await;
         let sync = json!(context.mirror.report(context.journal.head()));
@@ -326,19 +330,22 @@ async fn tell_the_board(context: Data<Context>) {
             told_sync = Some(sync);
         }
         let is_writable = context.journal.is_writable();
-        if told_health != Some(is_writable) {
+        let health = (is_writable, context.archive.trouble());
+        if told_health.as_ref() != Some(&health) {
             context.live.publish_health(json!({
                 "durable": is_writable,
                 "detail": if is_writable { "" } else {
                     "The disk does not take writes. Callers are answered; what they say is only \
                      in memory."
                 },
+                "archive": health.1.as_ref().map_or("", |it| &it.1),
             }));
-            if is_writable && told_health == Some(false) {
-                context.desk.storage_came_back().await;
-            }
-            told_health = Some(is_writable);
+            told_health = Some(health);
         }
+        if is_writable && !was_writable {
+            context.desk.storage_came_back().await;
+        }
+        was_writable = is_writable;
     }
 }
 

@@ -88,6 +88,9 @@ pub struct Config {
     /// `AURORA_RATE_LIMIT`: requests a second and caller of the JSON API; 0 for no limit. Default
     /// 0 where only this machine can reach the server, else 20.
     pub rate_limit: u32,
+    /// `AURORA_ARCHIVE_AFTER_SECONDS`: an ended call stays with the active ones for so long.
+    /// Default 60.
+    pub archive_after: Duration,
     /// `AURORA_WORKERS`: server threads. Default: one a core.
     pub workers: usize,
 }
@@ -160,6 +163,16 @@ impl Config {
                 .unwrap_or(4_000) as usize,
             rate_limit: number(get("AURORA_RATE_LIMIT"), "AURORA_RATE_LIMIT", 0, 1_000_000)?
                 .unwrap_or(u32::MAX),
+            archive_after: Duration::from_secs(
+                number(
+                    get("AURORA_ARCHIVE_AFTER_SECONDS"),
+                    "AURORA_ARCHIVE_AFTER_SECONDS",
+                    0,
+                    3_600,
+                )?
+                .unwrap_or(60)
+                .into(),
+            ),
             workers: match number(get("AURORA_WORKERS"), "AURORA_WORKERS", 1, 1_024)? {
                 Some(n) => n as usize,
                 None => std::thread::available_parallelism().map_or(2, |it| it.get()),

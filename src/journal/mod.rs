@@ -208,10 +208,14 @@ impl Journal {
         (view.state.clone(), view.head)
     }
 
+    /// The first record that is still held. 1 until segments are removed, also before there is any.
+    pub fn first_held(&self) -> Seq {
+        self.shared.lock_segments().first().map_or(1, |it| it.first_seq)
+    }
+
     /// Whether the records after `seq` are still held, in memory or on disk.
     pub fn holds_after(&self, seq: Seq) -> bool {
-        let first = self.shared.lock_segments().first().map_or(1, |it| it.first_seq);
-        seq <= self.head() && seq + 1 >= first
+        seq <= self.head() && seq + 1 >= self.first_held()
     }
 
     /// Rings when there is something new; disconnected when the journal is closed. Rings are

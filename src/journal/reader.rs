@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::error::JournalError;
 use super::line::read_record;
@@ -59,6 +60,23 @@ impl Reader {
             }
             view.head
         };
+        if self.after >= head {
+            return Ok(Vec::new());
+        }
+        self.read_disk(head, limit, limit_bytes)
+    }
+
+    /// As [`Reader::next_batch`], but from disk alone: for a thread of low priority, which must not
+    /// hold the lock that the journal's thread waits for when it is put aside for others.
+    ///
+    /// # Errors
+    /// As [`Reader::next_batch`].
+    pub fn next_batch_from_disk(
+        &mut self,
+        limit: usize,
+        limit_bytes: usize,
+    ) -> Result<Vec<Arc<Record>>, JournalError> {
+        let head = self.shared.head.load(Ordering::Acquire);
         if self.after >= head {
             return Ok(Vec::new());
         }

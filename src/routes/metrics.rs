@@ -27,6 +27,11 @@ pub struct Metrics {
     mirror_lag: Gauge,
     mirror_lag_seconds: Gauge,
     mirror_failed: Gauge,
+    archive_lag: Gauge,
+    archive_calls: Gauge,
+    archive_bytes: Gauge,
+    archive_healthy: Gauge,
+    archive_failures: Counter,
     writable: Gauge,
     kept: Gauge,
     alerts: Gauge,
@@ -79,6 +84,11 @@ impl Metrics {
         let mirror_lag_seconds =
             gauge("mirror_lag_seconds", "Age of the oldest record that is not mirrored");
         let mirror_failed = gauge("mirror_failed_items", "Items that Firebase refused for good");
+        let archive_lag = gauge("archive_lag_records", "Records that the archive is behind");
+        let archive_calls = gauge("archive_calls", "Calls in the archive");
+        let archive_bytes = gauge("archive_bytes", "Size of the archive on disk");
+        let archive_healthy =
+            gauge("archive_healthy", "1 while the archive follows and nothing of it is missing");
         let writable = gauge("journal_writable", "1 while the disk takes writes");
         let kept = gauge("journal_kept_records", "Records kept in memory for a failing disk");
         let alerts = gauge("alerts", "Alerts that nobody has acknowledged");
@@ -93,6 +103,7 @@ impl Metrics {
             journal_records: counter("journal_records", "Records written"),
             journal_bytes: counter("journal_bytes", "Bytes written to the journal"),
             journal_failures: counter("journal_failures", "Failed writes or syncs"),
+            archive_failures: counter("archive_failures", "Failed tries to write the archive"),
             registry,
             open_calls,
             critical_calls,
@@ -101,6 +112,10 @@ impl Metrics {
             mirror_lag,
             mirror_lag_seconds,
             mirror_failed,
+            archive_lag,
+            archive_calls,
+            archive_bytes,
+            archive_healthy,
             writable,
             kept,
             alerts,
@@ -123,6 +138,13 @@ impl Metrics {
         self.mirror_lag.set(signed(report.pending));
         self.mirror_lag_seconds.set(signed(report.lag_seconds));
         self.mirror_failed.set(signed(report.failed.len() as u64));
+        let archive = context.archive.status(head);
+        self.archive_lag.set(signed(archive.behind));
+        self.archive_calls.set(signed(archive.calls));
+        self.archive_bytes.set(signed(archive.size_bytes));
+        self.archive_healthy.set(i64::from(archive.healthy));
+        let failures = context.archive.failures();
+        self.archive_failures.inc_by(failures.saturating_sub(self.archive_failures.get()));
         let stats = context.journal.stats();
         self.writable.set(i64::from(context.journal.is_writable()));
         self.kept.set(signed(stats.kept_records.load(Ordering::Relaxed)));

@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::conversation::desk::Desk;
 use crate::domain::{Call, SyncStatus};
 use crate::journal::Journal;
+use crate::readers::archive::Archive;
 use crate::readers::firebase::MirrorLink;
 use crate::readers::live::Live;
 use crate::telephony::Twiml;
@@ -44,6 +45,7 @@ pub struct Context {
     pub desk: Arc<Desk>,
     pub live: Arc<Live>,
     pub mirror: Arc<MirrorLink>,
+    pub archive: Arc<Archive>,
     pub auth: Auth,
     pub rate: RateLimit,
     pub metrics: Metrics,

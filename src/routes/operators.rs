@@ -40,7 +40,9 @@ async fn status(context: Data<Context>) -> HttpResponse {
     let redis = redis_health(context.config.redis.as_ref()).await;
     let is_well = journal["healthy"] == true;
     // No turn waits for these.
-    let is_degraded = mirror["healthy"] != true || !live.is_following() || !redis.0;
+    let archive = context.archive.status(context.journal.head());
+    let is_degraded =
+        mirror["healthy"] != true || !live.is_following() || !archive.healthy || !redis.0;
     let open = context.journal.view(|state| state.n_open());
     HttpResponse::Ok().json(json!({
         "status": match (is_well, is_degraded) {
@@ -53,6 +55,7 @@ async fn status(context: Data<Context>) -> HttpResponse {
         "open_calls": open,
         "journal": journal,
         "mirror": mirror,
+        "archive": archive,
         "live": { "healthy": live.is_following(), "subscribers": live.subscribers() },
         "model": match (context.desk.has_model(), context.desk.is_model_resting()) {
             (false, _) => json!({ "state": "off" }),

@@ -55,9 +55,11 @@ const draw = oncePerFrame(() => {
   panel.refresh();
   mirror.show(board.sync);
   const failing = board.health?.durable === false;
-  health.hidden = !failing;
+  const unarchived = board.health?.archive;
+  health.hidden = !failing && !unarchived;
   setText(health, failing
-    ? `What is said now is not safe on disk: ${board.health.detail || "the journal cannot be written"}.` : "");
+    ? `What is said now is not safe on disk: ${board.health.detail || "the journal cannot be written"}.`
+    : unarchived ? `The archive does not follow, calls are answered: ${unarchived}.` : "");
 });
 
 /** Says new things to people who do not look at the page. */

@@ -1,7 +1,11 @@
 //! What can go wrong with the archive.
 
+use std::io;
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
+use crate::domain::Seq;
 use crate::journal::JournalError;
 
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +22,57 @@ pub enum ArchiveError {
         .path.display()
     )]
     Unreadable { path: PathBuf, source: Box<ArchiveError> },
+    #[error(
+        "{} stands at record {stands_at}, but the journal ends at {ends_at}: the end of the journal \
+         is missing. Nothing was changed. Restore the missing segments, or move archive.db away: \
+         it is rebuilt from what the journal holds",
+        .path.display()
+    )]
+    Ahead { path: PathBuf, stands_at: Seq, ends_at: Seq },
     #[error("the archive holds what can't be: {0}")]
     Impossible(String),
     #[error("the archive cannot read on in the journal: {0}")]
     Journal(#[from] JournalError),
+    #[error("there is no thread for the archive: {0}")]
+    Thread(io::Error),
+}
+
+impl ArchiveError {
+    /// Whether it may be over by itself, or when somebody has made room: worth another try. What
+    /// is damaged, or a defect, stays what it is.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Database(err) => matches!(
+                err.sqlite_error_code(),
+                Some(
+                    ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::OutOfMemory
+                        | ErrorCode::FileLockingProtocolFailed
+                )
+            ),
+            Self::Unreadable { source, .. } => source.is_passing(),
+            Self::Journal(err) => matches!(err, JournalError::Io { .. }),
+            Self::Newer { .. } | Self::Ahead { .. } | Self::Impossible(_) | Self::Thread(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether the disk is full or fails, and not the file: then a start goes on without it, for
+    /// callers must be answered, and it is tried again.
+    pub fn is_the_disks(&self) -> bool {
+        match self {
+            Self::Database(err) => matches!(
+                err.sqlite_error_code(),
+                Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure)
+            ),
+            Self::Unreadable { source, .. } => source.is_the_disks(),
+            _ => false,
+        }
+    }
 }

@@ -4,14 +4,25 @@
 //! journal, calls that are still open included, so the same words are found whether the call goes
 //! on or ended a year ago, and a lost archive is read again from the journal while that holds it.
 
+mod batch;
+mod begin;
 mod codes;
 mod error;
+mod follow;
+mod outage;
 mod query;
 mod read;
 mod reads;
 mod schema;
+mod status;
 mod store;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use self::begin::Beginning;
 pub use self::error::ArchiveError;
 pub use self::query::{
     Action, AskError, CallerFilter, Deleted, Filters, Find, HistoryQuestion, Page, PastCall, Query,
@@ -19,4 +30,37 @@ pub use self::query::{
 };
 pub use self::read::call;
 pub use self::reads::Reads;
+pub use self::status::{Archive, ArchiveState, ArchiveStatus};
 pub use self::store::Store;
+
+use crate::journal::Journal;
+
+/// Where the archive is.
+pub fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join("archive.db")
+}
+
+/// Opens the archive, or makes it, and starts the thread `archive`, which ends when the journal is
+/// closed. Ended calls leave the state when they have ended for as long as `after`.
+///
+/// # Errors
+/// What is wrong with the file, and what to do: unreadable is not empty. A disk that is full or
+/// fails is no reason not to answer calls: then it is tried again.
+pub fn start(
+    journal: &Arc<Journal>,
+    data_dir: &Path,
+    after: Duration,
+) -> Result<(Arc<Archive>, JoinHandle<()>), ArchiveError> {
+    let path = path(data_dir);
+    let first = match Store::open(&path) {
+        Ok(store) => {
+            let beginning = Beginning::of(&store, &path, journal)?;
+            Some((store, beginning))
+        }
+        Err(err) if err.is_the_disks() => None,
+        Err(err) => return Err(err),
+    };
+    let archive = Arc::new(Archive::new(path));
+    let thread = follow::spawn(journal, &archive, after, first)?;
+    Ok((archive, thread))
+}

@@ -99,7 +99,8 @@ impl Reads {
         let mut asker = Asker { stop: Arc::clone(&stop), is_late: false };
         let reads = Arc::clone(self);
         let mut running = tokio::task::spawn_blocking(move || {
-            let mut lent = Lent { db: reads.idle().pop(), reads, stop, _permit: permit };
+            let db = reads.idle().pop();
+            let mut lent = Lent { db, reads, stop, _permit: permit };
             let answer = lent.open().and_then(|db| answered(db, question));
             if matches!(&answer, Err(AskError::Archive(err)) if !was_stopped(err)) {
                 // Perhaps the file is another one by now.

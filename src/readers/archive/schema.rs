@@ -79,14 +79,14 @@ CREATE INDEX supervisors_of_call ON supervisors (call);
 
 -- What was done to a call, by whom; `seq` is the record's.
 CREATE TABLE actions (
-  seq INTEGER PRIMARY KEY,
   call INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
   at INTEGER NOT NULL,
   what TEXT NOT NULL,
   value TEXT,
-  by TEXT
-) STRICT;
-CREATE INDEX actions_of_call ON actions (call);
+  by TEXT,
+  PRIMARY KEY (call, seq)
+) STRICT, WITHOUT ROWID;
 
 CREATE VIRTUAL TABLE words USING fts5(
   content, content = 'messages', content_rowid = 'id',

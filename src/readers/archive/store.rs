@@ -1,24 +1,26 @@
-//! Records into rows: the one writer of `archive.db`.
+//! The one writer of `archive.db`.
 //!
 //! The one idea: a batch of records and the place that it ends at are one transaction. Whatever
 //! the process dies of, the next one goes on at that place, so every record counts once.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use rustc_hash::FxHashMap;
 
-use super::codes;
+use super::batch::Batch;
 use super::error::ArchiveError;
 use super::read;
-use super::schema::{self, MESSAGE_BITS};
-use crate::domain::{
-    ByPerson, Call, CallEnded, CallId, CallStarted, CallStatus, CallUpdated, Event, JournalId,
-    Label, Message, Position, Record, Seq, Timestamp,
-};
+use super::schema;
+use crate::domain::{Call, CallId, JournalId, Position, Record, Seq, State, Timestamp};
 
 /// Calls whose row numbers are remembered; beyond that they are asked for again.
 const REMEMBERED: usize = 50_000;
+/// Calls that are taken from a state in one transaction.
+const ADOPTED: usize = 200;
+/// The log of changes is cut back to this when it was longer.
+const LOG_BYTES: u32 = 64 * 1024 * 1024;
 
 #[derive(Debug)]
 pub struct Store {
@@ -27,14 +29,7 @@ pub struct Store {
     position: Option<Position>,
     /// Records before this one were never read; 1 if it has all.
     complete_from: Seq,
-}
-
-/// What a batch says of one call, written once at its end.
-#[derive(Debug, Default)]
-struct Spoken {
-    n_messages: i64,
-    last_at: Timestamp,
-    last_seq: Seq,
+    n_calls: u64,
 }
 
 impl Store {
@@ -56,6 +51,9 @@ impl Store {
         // A transaction is on disk with the next checkpoint. Until then a power cut takes it back
         // whole, its place with it, and the journal still has the records.
         db.pragma_update(None, "synchronous", "normal")?;
+        // Whoever writes says when: it must never be in the middle of a batch.
+        db.pragma_update(None, "wal_autocheckpoint", 0)?;
+        db.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
         // Deleted words are overwritten.
         db.pragma_update(None, "secure_delete", "on")?;
         db.set_prepared_statement_cache_capacity(64);
@@ -72,7 +70,18 @@ impl Store {
                 .map_err(|_| ArchiveError::Impossible(format!("{journal} is no journal id")))?;
             (position, complete_from) = (Some(Position { journal, seq }), from);
         }
-        Ok(Self { db, rows: FxHashMap::default(), position, complete_from })
+        Ok(Self { db, rows: FxHashMap::default(), position, complete_from, n_calls: 0 })
+    }
+
+    /// Looks at every call once; from then on [`Store::n_calls`] is true.
+    pub fn count(&mut self) -> Result<(), ArchiveError> {
+        self.n_calls = self.db.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))?;
+        Ok(())
+    }
+
+    /// How many calls it holds, once they were counted.
+    pub fn n_calls(&self) -> u64 {
+        self.n_calls
     }
 
     /// Up to where which journal was read; `None` for a new archive.
@@ -85,9 +94,15 @@ impl Store {
         self.complete_from
     }
 
-    /// Goes on from a place of a journal. `is_cut`: records before it were never read.
+    /// Goes on from a place of a journal. `is_cut`: records before it were never read. Another
+    /// journal's gaps are not this one's.
     pub fn begin_at(&mut self, position: Position, is_cut: bool) -> Result<(), ArchiveError> {
-        let complete_from = if is_cut { position.seq + 1 } else { self.complete_from };
+        let is_same = self.position.is_none_or(|it| it.journal == position.journal);
+        let complete_from = match (is_cut, is_same) {
+            (true, _) => position.seq + 1,
+            (false, true) => self.complete_from,
+            (false, false) => 1,
+        };
         self.db.execute(
             "INSERT INTO about (one, journal_id, cursor, complete_from) VALUES (1, ?1, ?2, ?3)
              ON CONFLICT (one) DO UPDATE SET journal_id = ?1, cursor = ?2, complete_from = ?3",
@@ -95,6 +110,52 @@ impl Store {
         )?;
         (self.position, self.complete_from) = (Some(position), complete_from);
         Ok(())
+    }
+
+    /// Takes whole calls from a state, for records that are gone. What the archive has of them
+    /// already is overwritten; records that are read again afterwards lead back to the same.
+    pub fn adopt(&mut self, state: &State) -> Result<(), ArchiveError> {
+        let calls: Vec<&Arc<Call>> = state.calls().collect();
+        for calls in calls.chunks(ADOPTED) {
+            self.change(|batch| calls.iter().try_for_each(|it| batch.adopt(it)))?;
+        }
+        Ok(())
+    }
+
+    /// Calls that go on in the archive and are not in the state have ended in records that are
+    /// gone: as of their last words. If the end is read all the same, it counts.
+    pub fn end_forgotten(&mut self, state: &State) -> Result<(), ArchiveError> {
+        let open = {
+            let mut open =
+                self.db.prepare("SELECT id, call_id FROM calls WHERE ended_at IS NULL")?;
+            let open = open.query_map([], |row| Ok((row.get(0)?, read::call_id(row, 1)?)))?;
+            open.collect::<Result<Vec<(i64, CallId)>, _>>()?
+        };
+        self.change(|batch| {
+            let mut end = batch.db.prepare_cached(
+                "UPDATE calls SET status = 2, ended_at = last_message_at, has_left = 1, is_cut = 1
+                 WHERE id = ?1",
+            )?;
+            for (row, _) in open.iter().filter(|it| state.call(it.1).is_none()) {
+                end.execute([row])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that calls have left the state without a record that says so.
+    pub fn have_left(&mut self, ids: &[CallId]) -> Result<(), ArchiveError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.change(|batch| {
+            let mut leave =
+                batch.db.prepare_cached("UPDATE calls SET has_left = 1 WHERE call_id = ?1")?;
+            for id in ids {
+                leave.execute([id.0.to_bytes()])?;
+            }
+            Ok(())
+        })
     }
 
     /// Takes in records that follow the position, and moves to the last of them.
@@ -106,33 +167,40 @@ impl Store {
         journal: JournalId,
         records: impl IntoIterator<Item = &'a Record>,
     ) -> Result<(), ArchiveError> {
+        let mut last = None;
+        self.change(|batch| {
+            for record in records {
+                batch.apply(record)?;
+                last = Some(record.seq);
+            }
+            if let Some(seq) = last {
+                batch.db.execute("UPDATE about SET cursor = ?1", [seq])?;
+            }
+            Ok(())
+        })?;
+        if let Some(seq) = last {
+            self.position = Some(Position { journal, seq });
+        }
+        Ok(())
+    }
+
+    /// One transaction: all of it, or nothing.
+    fn change(
+        &mut self,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<(), ArchiveError>,
+    ) -> Result<(), ArchiveError> {
         if self.rows.len() > REMEMBERED {
             self.rows.clear();
         }
-        let change = self.db.transaction()?;
-        let mut batch = Batch {
-            db: change,
-            rows: &mut self.rows,
-            spoken: FxHashMap::default(),
-            is_cut: self.complete_from > 1,
-        };
-        let mut last = None;
-        for record in records {
-            batch.apply(record)?;
-            last = Some(record.seq);
-        }
-        let Some(seq) = last else { return Ok(()) };
-        let applied = batch.finish().and_then(|change| {
-            change.execute("UPDATE about SET cursor = ?1", [seq])?;
-            Ok(change.commit()?)
-        });
-        if applied.is_err() {
+        let is_cut = self.complete_from > 1;
+        let mut batch = Batch::new(self.db.transaction()?, &mut self.rows, is_cut);
+        let done = work(&mut batch).and_then(|()| batch.finish());
+        match done {
+            Ok(n_new) => self.n_calls = self.n_calls.saturating_add_signed(n_new),
             // It may name rows that were taken back.
-            self.rows.clear();
-        } else {
-            self.position = Some(Position { journal, seq });
+            Err(_) => self.rows.clear(),
         }
-        applied
+        done.map(|_| ())
     }
 
     /// Ended calls that have not left the state, and ended at or before `until`; oldest first.
@@ -154,320 +222,5 @@ impl Store {
                 Ok((row.get(1)?, row.get(2)?))
             })?;
         Ok(log == done)
-    }
-}
-
-struct Batch<'a> {
-    db: Transaction<'a>,
-    rows: &'a mut FxHashMap<CallId, i64>,
-    spoken: FxHashMap<i64, Spoken>,
-    is_cut: bool,
-}
-
-impl<'a> Batch<'a> {
-    fn apply(&mut self, record: &Record) -> Result<(), ArchiveError> {
-        match &record.event {
-            Event::CallStarted(it) => self.start(it, record),
-            Event::MessageAdded(it) => {
-                let Some(row) = self.row(it.call_id, record)? else { return Ok(()) };
-                self.add(row, &it.message)?;
-                self.has_spoken(row, record);
-                Ok(())
-            }
-            Event::CallUpdated(it) => self.update(it, record),
-            Event::CallEnded(it) => self.end(it, record),
-            Event::CallArchived { call_id } => {
-                self.set(*call_id, "UPDATE calls SET has_left = 1 WHERE id = ?1", None)
-            }
-            Event::CallDeleted(it) => {
-                let sql = "UPDATE calls SET deleted_at = ?2 WHERE id = ?1";
-                self.set(it.call_id, sql, Some(record.at))?;
-                self.by_person(it, record, "deleted")
-            }
-            Event::CallRestored(it) => {
-                let sql = "UPDATE calls SET deleted_at = NULL WHERE id = ?1";
-                self.set(it.call_id, sql, None)?;
-                self.by_person(it, record, "restored")
-            }
-            Event::CallErased(it) => self.erase(it.call_id),
-            Event::CallImported(it) => self.import(it, record),
-            Event::WordsHeard { .. }
-            | Event::AlertRaised(_)
-            | Event::AlertAcknowledged(_)
-            | Event::RecordLost => Ok(()),
-        }
-    }
-
-    fn start(&mut self, event: &CallStarted, record: &Record) -> Result<(), ArchiveError> {
-        let inserted = self
-            .db
-            .prepare_cached(
-                "INSERT INTO calls (call_id, worker_id, mobile_no, call_sid, medium, language,
-                   urgency, status, started_at, last_message_at, last_seq)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?8, ?9) ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![
-                event.call_id.0.to_bytes(),
-                &*event.worker_id,
-                event.caller.as_str(),
-                event.call_sid.as_ref().map(Label::as_str),
-                codes::of_medium(event.medium),
-                event.language.as_ref().map(Label::as_str),
-                codes::of_urgency(event.urgency),
-                record.at.as_millis(),
-                record.seq,
-            ])?;
-        if inserted == 1 {
-            self.rows.insert(event.call_id, self.db.last_insert_rowid());
-        }
-        Ok(())
-    }
-
-    /// The row number of the call that a record is about. Where the archive may not have seen it
-    /// begin, it gets a row without a beginning; else it was erased, and nothing changes.
-    fn row(&mut self, id: CallId, record: &Record) -> Result<Option<i64>, ArchiveError> {
-        let known = self.known_row(id)?;
-        if known.is_some() || !self.is_cut {
-            return Ok(known);
-        }
-        self.db
-            .prepare_cached(
-                "INSERT INTO calls (call_id, worker_id, mobile_no, medium, urgency, status,
-                   started_at, last_message_at, is_cut, last_seq)
-                 VALUES (?1, 'unknown', 'unknown', 0, 0, 0, ?2, ?2, 1, ?3)",
-            )?
-            .execute(params![id.0.to_bytes(), record.at.as_millis(), record.seq])?;
-        let row = self.db.last_insert_rowid();
-        self.rows.insert(id, row);
-        Ok(Some(row))
-    }
-
-    fn known_row(&mut self, id: CallId) -> Result<Option<i64>, ArchiveError> {
-        if let Some(row) = self.rows.get(&id) {
-            return Ok(Some(*row));
-        }
-        let found = self
-            .db
-            .prepare_cached("SELECT id FROM calls WHERE call_id = ?1")?
-            .query_row([id.0.to_bytes()], |row| row.get(0))
-            .optional()?;
-        if let Some(row) = found {
-            self.rows.insert(id, row);
-        }
-        Ok(found)
-    }
-
-    fn add(&mut self, row: i64, message: &Message) -> Result<(), ArchiveError> {
-        let number = i64::from(message.id.0);
-        if number >> MESSAGE_BITS != 0 {
-            return Err(ArchiveError::Impossible(format!("message {number} of one call")));
-        }
-        let id = (row << MESSAGE_BITS) + number;
-        let card = message.card.as_ref();
-        let inserted = self
-            .db
-            .prepare_cached(
-                "INSERT INTO messages (id, role, content, at, sources, answered_by, card, step)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![
-                id,
-                codes::of_role(message.role),
-                &*message.content,
-                message.timestamp.as_millis(),
-                &*message.sources,
-                message.answered_by.map(codes::of_answered_by),
-                card.map(|it| &*it.card),
-                card.map(|it| it.step),
-            ])?;
-        if inserted == 1 {
-            self.db
-                .prepare_cached("INSERT INTO words (rowid, content) VALUES (?1, ?2)")?
-                .execute(params![id, &*message.content])?;
-            self.spoken.entry(row).or_default().n_messages += 1;
-        }
-        Ok(())
-    }
-
-    fn has_spoken(&mut self, row: i64, record: &Record) {
-        let spoken = self.spoken.entry(row).or_default();
-        spoken.last_at = record.at;
-        spoken.last_seq = record.seq;
-    }
-
-    fn update(&mut self, event: &CallUpdated, record: &Record) -> Result<(), ArchiveError> {
-        let Some(row) = self.row(event.call_id, record)? else { return Ok(()) };
-        let status = event.status.filter(|it| *it != CallStatus::Ended);
-        self.db
-            .prepare_cached(
-                "UPDATE calls SET urgency = coalesce(?2, urgency),
-                   admin_id = iif(?3 IS NULL OR status = 2, admin_id, ?4),
-                   status = iif(?3 IS NULL OR status = 2, status, ?3),
-                   legal_hold = coalesce(?5, legal_hold), last_seq = ?6
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                row,
-                event.urgency.map(codes::of_urgency),
-                status.map(codes::of_status),
-                event.admin_id.as_ref().map(Label::as_str),
-                event.legal_hold,
-                record.seq,
-            ])?;
-        let by = event.by.as_ref();
-        if let Some(urgency) = event.urgency {
-            self.act(row, record, "urgency", Some(urgency.as_str()), by)?;
-        }
-        if let Some(status) = status {
-            let what = if status == CallStatus::Takeover { "takeover" } else { "handback" };
-            self.act(row, record, what, event.admin_id.as_ref().map(Label::as_str), by)?;
-        }
-        if let Some(legal_hold) = event.legal_hold {
-            let value = if legal_hold { "on" } else { "off" };
-            self.act(row, record, "legal_hold", Some(value), by)?;
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, event: &CallEnded, record: &Record) -> Result<(), ArchiveError> {
-        let Some(row) = self.row(event.call_id, record)? else { return Ok(()) };
-        self.db
-            .prepare_cached(
-                "UPDATE calls SET status = 2, ended_at = ?2, end_reason = ?3, last_seq = ?4
-                 WHERE id = ?1 AND ended_at IS NULL",
-            )?
-            .execute(params![row, record.at.as_millis(), event.reason.as_str(), record.seq])?;
-        self.act(row, record, "end", Some(event.reason.as_str()), event.by.as_ref())
-    }
-
-    /// Changes a call that is here. One that is not was erased, or never seen.
-    fn set(&mut self, id: CallId, sql: &str, at: Option<Timestamp>) -> Result<(), ArchiveError> {
-        let Some(row) = self.known_row(id)? else { return Ok(()) };
-        let mut change = self.db.prepare_cached(sql)?;
-        match at {
-            Some(at) => change.execute(params![row, at.as_millis()])?,
-            None => change.execute([row])?,
-        };
-        Ok(())
-    }
-
-    fn by_person(
-        &mut self,
-        event: &ByPerson,
-        record: &Record,
-        what: &str,
-    ) -> Result<(), ArchiveError> {
-        let Some(row) = self.known_row(event.call_id)? else { return Ok(()) };
-        self.act(row, record, what, None, event.by.as_ref())
-    }
-
-    /// Writes down what was done. A record does at most one thing that names a person, so the
-    /// first one of a record stays.
-    fn act(
-        &mut self,
-        row: i64,
-        record: &Record,
-        what: &str,
-        value: Option<&str>,
-        by: Option<&Label>,
-    ) -> Result<(), ArchiveError> {
-        self.db
-            .prepare_cached(
-                "INSERT INTO actions (seq, call, at, what, value, by)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![
-                record.seq,
-                row,
-                record.at.as_millis(),
-                what,
-                value,
-                by.map(Label::as_str)
-            ])?;
-        by.map_or(Ok(()), |by| self.took_part(row, by.as_str()))
-    }
-
-    fn took_part(&mut self, row: i64, name: &str) -> Result<(), ArchiveError> {
-        self.db
-            .prepare_cached(
-                "INSERT INTO supervisors (name, call) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![name, row])?;
-        Ok(())
-    }
-
-    fn import(&mut self, call: &Call, record: &Record) -> Result<(), ArchiveError> {
-        let inserted = self
-            .db
-            .prepare_cached(
-                "INSERT INTO calls (call_id, worker_id, mobile_no, call_sid, medium, language,
-                   urgency, status, started_at, last_message_at, ended_at, end_reason, admin_id,
-                   deleted_at, legal_hold, last_seq)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
-                 ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![
-                call.id.0.to_bytes(),
-                &*call.worker_id,
-                call.caller.as_str(),
-                call.call_sid.as_ref().map(Label::as_str),
-                codes::of_medium(call.medium),
-                call.language.as_ref().map(Label::as_str),
-                codes::of_urgency(call.urgency),
-                codes::of_status(call.status),
-                call.started_at.as_millis(),
-                call.last_message_at.as_millis(),
-                call.ended_at.map(Timestamp::as_millis),
-                call.end_reason.map(|it| it.as_str()),
-                call.admin_id.as_ref().map(Label::as_str),
-                call.deleted_at.map(Timestamp::as_millis),
-                call.legal_hold,
-                record.seq,
-            ])?;
-        if inserted == 0 {
-            return Ok(());
-        }
-        let row = self.db.last_insert_rowid();
-        self.rows.insert(call.id, row);
-        for message in &call.messages {
-            self.add(row, message)?;
-        }
-        let spoken = self.spoken.entry(row).or_default();
-        (spoken.last_at, spoken.last_seq) = (call.last_message_at, record.seq);
-        call.admin_id.as_ref().map_or(Ok(()), |it| self.took_part(row, it.as_str()))
-    }
-
-    fn erase(&mut self, id: CallId) -> Result<(), ArchiveError> {
-        let Some(row) = self.known_row(id)? else { return Ok(()) };
-        let (first, last) = (row << MESSAGE_BITS, (row + 1) << MESSAGE_BITS);
-        let range = params![first, last];
-        // The index holds no words of its own: it must be told what to forget.
-        self.db.execute(
-            "INSERT INTO words (words, rowid, content)
-             SELECT 'delete', id, content FROM messages WHERE id >= ?1 AND id < ?2",
-            range,
-        )?;
-        self.db.execute("DELETE FROM messages WHERE id >= ?1 AND id < ?2", range)?;
-        self.db.execute("DELETE FROM supervisors WHERE call = ?1", [row])?;
-        self.db.execute("DELETE FROM actions WHERE call = ?1", [row])?;
-        self.db.execute("DELETE FROM calls WHERE id = ?1", [row])?;
-        self.rows.remove(&id);
-        self.spoken.remove(&row);
-        Ok(())
-    }
-
-    /// Writes what gathered, and hands the transaction back.
-    fn finish(self) -> Result<Transaction<'a>, ArchiveError> {
-        {
-            let mut update = self.db.prepare_cached(
-                "UPDATE calls SET n_messages = n_messages + ?2,
-                   last_message_at = max(last_message_at, ?3), last_seq = max(last_seq, ?4)
-                 WHERE id = ?1",
-            )?;
-            for (row, it) in &self.spoken {
-                update.execute(params![row, it.n_messages, it.last_at.as_millis(), it.last_seq])?;
-            }
-        }
-        Ok(self.db)
     }
 }

@@ -1,0 +1,9 @@
+//! The archive, seen from outside: every call is in it once, whatever happens to the server.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod leaving;
+mod support;
