@@ -24,7 +24,7 @@ use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::model::{self, Model, ModelSettings};
 use crate::domain::Call;
 use crate::journal::{self, Journal};
-use crate::readers::archive;
+use crate::readers::archive::{self, Reads};
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
 };
@@ -121,6 +121,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         desk,
         live,
         mirror,
+        reads: Reads::new(archive.path().to_owned()),
         archive,
         started,
     });

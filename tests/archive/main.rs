@@ -5,5 +5,8 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod asking;
+mod history;
 mod leaving;
+mod search;
 mod support;

@@ -88,7 +88,7 @@ mod tests {
         #[test]
         fn a_cursor_opens_for_its_question_and_only_as_it_was(
             place in proptest::collection::vec(any::<u8>(), 0..80),
-            question in ".{0,20}", other in ".{0,20}", at in any::<prop::sample::Index>(), bit in 0..8
+            question in ".{0,20}", other in ".{0,20}", at in any::<prop::sample::Index>(), bit in 0..8_u8
         ) {
             let cursor = seal(&question, &place);
             prop_assert_eq!(open(&question, &cursor), Ok(place));
@@ -97,7 +97,7 @@ mod tests {
             }
             let mut bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
             let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             prop_assert_eq!(open(&question, &URL_SAFE_NO_PAD.encode(&bytes)), Err(BadCursor));
             prop_assert_eq!(open(&question, &cursor[..cursor.len() - 1]), Err(BadCursor));
         }

@@ -114,7 +114,7 @@ impl Query {
         term(&text, false).map(|it| Self(Node::Term(it))).ok_or(SyntaxError::Nothing)
     }
 
-    /// As the index reads it.
+    /// As the index reads it, whatever was written.
     pub fn to_fts(&self) -> String {
         let mut out = String::new();
         render(&self.0, &mut out);
@@ -289,7 +289,8 @@ impl Lexer {
         let colons = (from..self.at).filter(|at| self.chars[*at] == ':');
         for at in colons {
             let is_last = self.chars.get(at + 1).is_none_or(|c| c.is_whitespace() || *c == ')');
-            if !is_last && !(at > from && is_digit(at - 1) && is_digit(at + 1)) {
+            let is_time = at > from && is_digit(at - 1) && is_digit(at + 1);
+            if !is_last && !is_time {
                 return Err(SyntaxError::Colon { at: at + 1 });
             }
         }
@@ -485,7 +486,7 @@ mod tests {
             ("fi*re", SyntaxError::Star { at: 3 }),
             ("🔥*", SyntaxError::Star { at: 2 }),
             ("\"\"*", SyntaxError::Star { at: 3 }),
-            ("a*", SyntaxError::ShortPrefix { at: 1 }),
+            ("ab*", SyntaxError::ShortPrefix { at: 1 }),
             ("fire -drill", SyntaxError::Minus { at: 6 }),
             ("content:fire", SyntaxError::Colon { at: 8 }),
             ("content:\"fire\"", SyntaxError::Colon { at: 8 }),
