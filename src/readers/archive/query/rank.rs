@@ -82,7 +82,7 @@ mod tests {
             "gas, gas everywhere",
             "gas is what I smell",
             "evacuation",
-            "valve 30, valve, 3",
+            "valve 30, valve 33",
         ];
         assert_eq!(score(order[6]), 0);
         assert_eq!(score("gas"), score("GÁS"));

@@ -275,7 +275,7 @@ impl Lexer {
             ("NOT", _) => return Ok(Token::Not),
             _ => {}
         }
-        if text.starts_with('-') && text.len() > 1 {
+        if text.strip_prefix('-').is_some_and(|it| it.starts_with(char::is_alphanumeric)) {
             return Err(SyntaxError::Minus { at: from + 1 });
         }
         self.check_colons(from)?;
@@ -449,7 +449,7 @@ mod tests {
             ("fire NOT drill hall", r#"(("fire" NOT "drill") AND "hall")"#),
             ("fire NOT (drill OR test)", r#"("fire" NOT ("drill" OR "test"))"#),
             ("evacuat*", r#""evacuat" *"#),
-            (r#""gas le"*"#, r#""gas le" *"#),
+            (r#""gas lea"*"#, r#""gas lea" *"#),
             ("near not and or", r#"("near" AND "not" AND "and" AND "or")"#),
             (
                 "valve-3 12:30 don't a.b@c.d note:",
