@@ -9,7 +9,7 @@ use aurora::domain::{
     CallId, CallStarted, Event, JournalId, Medium, Message, MessageAdded, MessageId, PhoneNumber,
     Record, Role, Timestamp, Urgency,
 };
-use aurora::journal::line::{Header, read_record, write_header, write_record};
+use aurora::journal::line::{Header, LineReader, write_header, write_record};
 use aurora::journal::{Journal, JournalError, Need, Settings};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use serde::de::IgnoredAny;
@@ -123,7 +123,8 @@ fn replay(c: &mut Criterion) {
         );
     });
     group.bench_function("check and parse the lines", |b| {
-        b.iter(|| lines().for_each(|it| drop(black_box(read_record(it)))));
+        let mut reader = LineReader::default();
+        b.iter(|| lines().for_each(|it| drop(black_box(reader.read_record(it)))));
     });
     group.bench_function("serde_json alone, nothing kept", |b| {
         b.iter(|| lines().for_each(|it| drop(black_box(serde_json::from_slice::<IgnoredAny>(it)))));

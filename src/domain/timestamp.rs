@@ -69,6 +69,41 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
+/// Reads the form that we write; `None` for every other one.
+fn own_form(text: &[u8; 24]) -> Option<Timestamp> {
+    let is_shape = text
+        .iter()
+        .zip(b"0000-00-00T00:00:00.000Z")
+        .all(|(own, shape)| if *shape == b'0' { own.is_ascii_digit() } else { own == shape });
+    if !is_shape {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        text[from..to].iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'))
+    };
+    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+    let (hour, minute, second) = (number(11, 13), number(14, 16), number(17, 19));
+    // Days that some months do not have, and leap seconds, are the library's to judge.
+    let is_plain = year >= 1970 && (1..=12).contains(&month) && (1..=28).contains(&day);
+    if !is_plain || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let days = days_from_civil(year, month, day);
+    Some(Timestamp(
+        days * 86_400_000 + ((hour * 60 + minute) * 60 + second) * 1000 + number(20, 23),
+    ))
+}
+
+/// The date's days since 1970-01-01. Source: as [`civil_from_days`], `days_from_civil`.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let shifted_month = (month + 9) % 12;
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -86,6 +121,9 @@ impl FromStr for Timestamp {
     type Err = jiff::Error;
 
     fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        if let Some(own) = <&[u8; 24]>::try_from(text.as_bytes()).ok().and_then(own_form) {
+            return Ok(own);
+        }
         text.parse::<jiff::Timestamp>().map(|it| Self::from_millis(it.as_millisecond()))
     }
 }
@@ -124,6 +162,18 @@ mod tests {
             let library = jiff::Timestamp::from_millisecond(ms).unwrap();
             prop_assert_eq!(written.parse::<Timestamp>().unwrap().as_millis(), ms);
             prop_assert_eq!(written, format!("{library:.3}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_reads_as_another_time_than_the_library_says(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9].[0-9]{3}Z"
+        ) {
+            let library = text.parse::<jiff::Timestamp>().map(|it| it.as_millisecond());
+            let own = text.parse::<Timestamp>().map(Timestamp::as_millis);
+            let clamped = library.map(|it| Timestamp::from_millis(it).as_millis());
+            prop_assert_eq!(own.ok(), clamped.ok());
         }
     }
 

@@ -127,6 +127,35 @@ pub(super) struct Line<'a> {
     _crc: Option<Cow<'a, str>>,
 }
 
+/// Texts that line after line repeats: shared instead of kept again each time.
+#[derive(Debug, Default)]
+pub(super) struct Repeated {
+    node: Option<Arc<str>>,
+    /// The latest sources, the latest first; there are as many as cards.
+    sources: Vec<Arc<str>>,
+}
+
+impl Repeated {
+    const SOURCES: usize = 8;
+
+    fn node(&mut self, name: &str) -> Arc<str> {
+        match &self.node {
+            Some(it) if **it == *name => Arc::clone(it),
+            _ => Arc::clone(self.node.insert(name.into())),
+        }
+    }
+
+    fn sources(&mut self, text: &str) -> Arc<str> {
+        if let Some(place) = self.sources.iter().position(|it| **it == *text) {
+            self.sources[..=place].rotate_right(1);
+        } else {
+            self.sources.truncate(Self::SOURCES - 1);
+            self.sources.insert(0, text.into());
+        }
+        Arc::clone(&self.sources[0])
+    }
+}
+
 impl<'a> Line<'a> {
     fn new(record: &'a Record, kind: Kind) -> Self {
         Self {
@@ -225,7 +254,7 @@ impl<'a> Line<'a> {
         Self { by: it.by.clone(), ..Self::new(record, kind) }
     }
 
-    pub(super) fn into_record(self) -> Result<Record, String> {
+    pub(super) fn into_record(self, repeated: &mut Repeated) -> Result<Record, String> {
         fn need<T>(value: Option<T>, name: &str) -> Result<T, String> {
             value.ok_or_else(|| format!("`{name}` is missing"))
         }
@@ -248,7 +277,7 @@ impl<'a> Line<'a> {
                     role: need(self.role, "role")?,
                     content: need(self.content, "content")?.into(),
                     timestamp: self.at,
-                    sources: need(self.sources, "sources")?.into(),
+                    sources: repeated.sources(&need(self.sources, "sources")?),
                     answered_by: self.answered_by,
                     card: self.card,
                 }),
@@ -294,6 +323,6 @@ impl<'a> Line<'a> {
             }
             Kind::RecordLost => Event::RecordLost,
         };
-        Ok(Record { seq: self.seq, at: self.at, node: self.node.into(), event })
+        Ok(Record { seq: self.seq, at: self.at, node: repeated.node(&self.node), event })
     }
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::Line;
+use super::fields::{Line, Repeated};
 use crate::domain::{JournalId, Record, Seq};
 
 /// What this Aurora writes; it reads every one before.
@@ -57,9 +57,27 @@ fn write_line(value: &impl Serialize, out: &mut Vec<u8>) {
 /// # Errors
 /// Why it is not a record, in words for an operator; never with its content.
 pub fn read_record(line: &[u8]) -> Result<Record, String> {
-    check(line)?;
-    let line: Line<'_> = serde_json::from_slice(line).map_err(|err| err.to_string())?;
-    line.into_record()
+    LineReader::default().read_record(line)
+}
+
+/// Reads line after line. What most lines repeat is kept once for all of them.
+#[derive(Debug, Default)]
+pub struct LineReader {
+    repeated: Repeated,
+}
+
+impl LineReader {
+    /// As [`read_record`].
+    ///
+    /// # Errors
+    /// As [`read_record`].
+    pub fn read_record(&mut self, line: &[u8]) -> Result<Record, String> {
+        check(line)?;
+        // Once for the whole line is quicker than once for each text in it.
+        let text = std::str::from_utf8(line).map_err(|err| err.to_string())?;
+        let line: Line<'_> = serde_json::from_str(text).map_err(|err| err.to_string())?;
+        line.into_record(&mut self.repeated)
+    }
 }
 
 /// Reads a segment's first line, without its newline.

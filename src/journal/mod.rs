@@ -81,8 +81,11 @@ impl Journal {
         let lock = lock(&settings.data_dir)?;
         let mut view = View::new(settings.ring_bytes);
         let stored_id = start.as_ref().map(|it| it.1.journal);
-        let found = recovery::recover(&dir, start, |record, size| {
-            view.ring.push(Arc::new(record), size);
+        let found = recovery::recover(&dir, start, |record, size, bytes_left| {
+            // What the ring could not keep need not pass through it.
+            if bytes_left <= settings.ring_bytes as u64 {
+                view.ring.push(Arc::new(record), size);
+            }
         })?;
         let id =
             found.id.or(stored_id).unwrap_or_else(|| JournalId::from_bits(settings.new_id_bits));

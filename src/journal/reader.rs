@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::error::JournalError;
-use super::line::read_record;
+use super::line::LineReader;
 use super::segment::Segment;
 use super::shared::Shared;
 use crate::domain::{Record, Seq};
@@ -27,6 +27,7 @@ struct OpenFile {
     lines: BufReader<File>,
     line: u64,
     text: Vec<u8>,
+    reader: LineReader,
 }
 
 impl Reader {
@@ -132,7 +133,7 @@ impl Reader {
                 return Err(damaged(format!("record {seq} is missing")));
             }
             open.text.pop();
-            let record = read_record(&open.text).map_err(damaged)?;
+            let record = open.reader.read_record(&open.text).map_err(damaged)?;
             if record.seq == seq {
                 return Ok((record, size));
             }
@@ -160,5 +161,5 @@ fn open(shared: &Shared, seq: Seq) -> Result<OpenFile, JournalError> {
     let mut lines = BufReader::with_capacity(64 * 1024, file);
     let mut text = Vec::new();
     lines.read_until(b'\n', &mut text).map_err(JournalError::io("read", &segment.path))?;
-    Ok(OpenFile { segment, lines, line: 1, text })
+    Ok(OpenFile { segment, lines, line: 1, text, reader: LineReader::default() })
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use super::error::JournalError;
-use super::line::{FORMAT, Header, read_header, read_record};
+use super::line::{FORMAT, Header, LineReader, read_header};
 use super::segment::{self, Segment};
 use crate::domain::{JournalId, Position, Record, Seq, State, Timestamp};
 
@@ -43,11 +43,11 @@ enum Torn {
 }
 
 /// Reads all segments of `dir`, applying what lies beyond `start` to its state; `each` sees those
-/// records too, to keep the latest in memory.
+/// records too, with their size and how many bytes follow, to keep the latest in memory.
 pub fn recover(
     dir: &Path,
     start: Option<(State, Position)>,
-    mut each: impl FnMut(Record, usize),
+    mut each: impl FnMut(Record, usize, u64),
 ) -> Result<Recovered, JournalError> {
     let files = segment::list(dir)?;
     let next_ordinal = files.last().map_or(1, |it| it.0 + 1);
@@ -177,11 +177,15 @@ fn replay_all(
     found: &mut Recovered,
     from: Seq,
     torn: &mut Option<Torn>,
-    each: &mut impl FnMut(Record, usize),
+    each: &mut impl FnMut(Record, usize, u64),
 ) -> Result<Seq, JournalError> {
     let mut expected = found.segments.first().map_or(1, |it| it.first_seq);
+    let size = |it: &Segment| fs::metadata(&it.path).map_or(0, |it| it.len());
+    let mut bytes_left: u64 = found.segments.iter().map(size).sum();
     for place in 0..found.segments.len() {
         let segment = found.segments[place].clone();
+        let size_bytes = size(&segment);
+        bytes_left = bytes_left.saturating_sub(size_bytes);
         // Where a later segment goes on; beyond that, this one does not count.
         let limit = found.segments[place + 1..].iter().map(|it| it.first_seq).min();
         if limit.is_some_and(|it| it <= segment.first_seq) {
@@ -196,7 +200,10 @@ fn replay_all(
             expected = limit.unwrap_or(expected);
             continue;
         }
-        expected = replay(found, &segment, limit, from, torn, each)?;
+        let mut each = |record, n_bytes: usize, end_bytes: u64| {
+            each(record, n_bytes, size_bytes.saturating_sub(end_bytes) + bytes_left);
+        };
+        expected = replay(found, &segment, limit, from, torn, &mut each)?;
     }
     Ok(expected - 1)
 }
@@ -208,13 +215,14 @@ fn replay(
     limit: Option<Seq>,
     from: Seq,
     torn: &mut Option<Torn>,
-    each: &mut impl FnMut(Record, usize),
+    each: &mut impl FnMut(Record, usize, u64),
 ) -> Result<Seq, JournalError> {
     let path = &segment.path;
     let file = File::open(path).map_err(JournalError::io("open", path))?;
     let mut lines = BufReader::with_capacity(256 * 1024, file);
     let mut line = Vec::with_capacity(1024);
     let (mut number, mut offset, mut expected) = (0, 0, segment.first_seq);
+    let mut reader = LineReader::default();
     loop {
         line.clear();
         let size = lines.read_until(b'\n', &mut line).map_err(JournalError::io("read", path))?;
@@ -238,7 +246,7 @@ fn replay(
         if number == 1 {
             continue;
         }
-        let record = read_record(&line).map_err(damaged)?;
+        let record = reader.read_record(&line).map_err(damaged)?;
         if record.seq != expected {
             return Err(damaged(format!("it is record {}, not {expected}", record.seq)));
         }
@@ -249,7 +257,7 @@ fn replay(
             found.n_replayed += 1;
             found.replayed_bytes += size as u64;
         }
-        each(record, size);
+        each(record, size, offset);
     }
     found.last_size_bytes = offset;
     Ok(expected)

@@ -6,13 +6,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestApp, wait_until};
 use crate::support::{
-    assert_index_is_whole, contents, find, open, path, status, until_archived, until_left, words,
+    assert_index_is_whole, contents, find, hang_up, open, path, status, until_archived, until_left,
+    words,
 };
-
-async fn hang_up(app: &TestApp, number: &str) {
-    let got = app.post_json("/api/hang-up", &json!({ "ph_no": number })).await;
-    assert_eq!(got.status, 204, "{}", got.text());
-}
 
 fn total(app: &TestApp) -> Value {
     let bytes = fs::read(app.data_dir().join("total.json")).unwrap();

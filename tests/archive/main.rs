@@ -6,6 +6,10 @@
 mod harness;
 
 mod asking;
+mod crash;
+mod cut;
+mod disk;
+mod files;
 mod history;
 mod leaving;
 mod search;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
 use crate::harness::{Got, TestApp, problem_code};
-use crate::support::until_left;
+use crate::support::{until_archived, until_left};
 
 fn path(query: &str, filters: &str) -> String {
     let query: String = byte_serialize(query.as_bytes()).collect();
@@ -12,6 +12,8 @@ fn path(query: &str, filters: &str) -> String {
 }
 
 async fn search(app: &TestApp, query: &str, filters: &str) -> Vec<Value> {
+    // It waits for the archive by itself, but not for as long as a busy machine may need.
+    until_archived(app).await;
     let found = app.get_json(&path(query, filters)).await;
     found["results"].as_array().expect("a list").clone()
 }
