@@ -14,6 +14,7 @@ use aurora::readers::archive::{
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use ulid::Ulid;
 
@@ -252,19 +253,32 @@ fn any_query(rng: &mut StdRng) -> (Query, Says) {
     (Query::parse(&text).unwrap(), says)
 }
 
-/// What an index is asked is asked again of the words themselves.
-fn says(query: &Query, call: &Call) -> bool {
-    call.messages.iter().any(|it| matches(query, &it.content))
-}
+/// All words of all calls in an index of their own, to be asked one thing at a time.
+struct Words(Connection);
 
-fn matches(query: &Query, content: &str) -> bool {
-    let db = rusqlite::Connection::open_in_memory().unwrap();
-    db.execute_batch("CREATE VIRTUAL TABLE words USING fts5(content)").unwrap();
-    db.execute("INSERT INTO words VALUES (?1)", [content]).unwrap();
-    db.prepare("SELECT 1 FROM words WHERE words MATCH ?1")
-        .unwrap()
-        .exists([query.to_fts()])
-        .unwrap()
+impl Words {
+    fn of(calls: &[Call]) -> Self {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE VIRTUAL TABLE words USING fts5(content, call UNINDEXED)").unwrap();
+        let mut add = db.prepare("INSERT INTO words VALUES (?1, ?2)").unwrap();
+        for call in calls {
+            for message in &call.messages {
+                add.execute([&*message.content, &call.id.to_string()]).unwrap();
+            }
+        }
+        drop(add);
+        Self(db)
+    }
+
+    /// Whether it is said in the call, for any call.
+    fn calls_with(&self, query: Option<&Query>) -> impl Fn(&Call) -> bool + use<> {
+        let found: Option<BTreeSet<String>> = query.map(|query| {
+            let mut asked = self.0.prepare("SELECT call FROM words WHERE words MATCH ?1").unwrap();
+            let found = asked.query_map([query.to_fts()], |row| row.get(0)).unwrap();
+            found.collect::<Result<_, _>>().unwrap()
+        });
+        move |call| found.as_ref().is_none_or(|it| it.contains(&call.id.to_string()))
+    }
 }
 
 fn fits(filters: &Filters, call: &Call) -> bool {
@@ -288,20 +302,21 @@ fn fits(filters: &Filters, call: &Call) -> bool {
         && (filters.urgencies.is_empty() || filters.urgencies.contains(&call.urgency))
         && filters.worker.as_ref().is_none_or(|it| **it == *call.worker_id)
         && filters.supervisor.as_ref().is_none_or(|it| call.admin_id.as_ref() == Some(it))
-        && filters.zone.as_ref().is_none_or(|it| says(it, call))
 }
 
 fn is_within(filters: &Filters, time: Timestamp) -> bool {
     filters.from.is_none_or(|it| time >= it) && filters.to.is_none_or(|it| time < it)
 }
 
-fn expected(calls: &[Call], filters: &Filters) -> Vec<CallId> {
+fn expected(calls: &[Call], words: &Words, filters: &Filters) -> Vec<CallId> {
+    let says_text = words.calls_with(filters.text.as_ref());
+    let names_zone = words.calls_with(filters.zone.as_ref());
     let by_end = filters.status == StatusFilter::Only(CallStatus::Ended);
     let key = |it: &Call| if by_end { it.ended_at } else { Some(it.started_at) };
     let mut found: Vec<_> = calls
         .iter()
         .filter(|it| fits(filters, it) && key(it).is_some_and(|it| is_within(filters, it)))
-        .filter(|it| filters.text.as_ref().is_none_or(|text| says(text, it)))
+        .filter(|it| says_text(it) && names_zone(it))
         .map(|it| (key(it), it.id))
         .collect();
     found.sort_unstable_by(|a, b| b.cmp(a));
@@ -311,6 +326,7 @@ fn expected(calls: &[Call], filters: &Filters) -> Vec<CallId> {
 #[tokio::test]
 async fn every_mix_of_filters_finds_what_a_look_at_every_call_finds() {
     let mut archive = Archive::new(400);
+    let words = Words::of(&archive.calls);
     let mut n_found = 0;
 
     for _ in 0..120 {
@@ -319,7 +335,7 @@ async fn every_mix_of_filters_finds_what_a_look_at_every_call_finds() {
         let found = archive.pages(&filters, limit, |_| {}).await;
 
         let ids: Vec<_> = found.iter().map(|it| it.call.id).collect();
-        assert_eq!(ids, expected(&archive.calls, &filters), "{filters:?}");
+        assert_eq!(ids, expected(&archive.calls, &words, &filters), "{filters:?}");
         for past in &found {
             let call = archive.calls.iter().find(|it| it.id == past.call.id).unwrap();
             assert_eq!(past.total_messages, call.messages.len() as u64);
@@ -335,11 +351,13 @@ async fn every_mix_of_filters_finds_what_a_look_at_every_call_finds() {
 #[tokio::test]
 async fn every_search_finds_what_a_look_at_every_message_finds() {
     let mut archive = Archive::new(400);
+    let words = Words::of(&archive.calls);
     let mut n_found = 0;
 
-    for _ in 0..120 {
+    for _ in 0..60 {
         let filters = Filters { text: None, ..archive.any_filters() };
         let (query, says) = any_query(&mut archive.rng);
+        let names_zone = words.calls_with(filters.zone.as_ref());
         let limit = archive.rng.random_range(1..60);
         let found = archive.finds(&query, &filters, limit, |_| {}).await;
 
@@ -349,7 +367,7 @@ async fn every_search_finds_what_a_look_at_every_message_finds() {
         let expected: BTreeSet<_> = archive
             .calls
             .iter()
-            .filter(|it| fits(&filters, it))
+            .filter(|it| fits(&filters, it) && names_zone(it))
             .flat_map(|call| call.messages.iter().map(move |it| (call.id, it)))
             .filter(|it| says(&it.1.content) && is_within(&filters, it.1.timestamp))
             .map(|it| (it.0, it.1.id))
@@ -358,14 +376,14 @@ async fn every_search_finds_what_a_look_at_every_message_finds() {
         n_found += found.len();
     }
 
-    assert!(n_found > 2_000, "the searches found {n_found} messages: they prove nothing");
+    assert!(n_found > 1_000, "the searches found {n_found} messages: they prove nothing");
 }
 
 #[tokio::test]
 async fn thousands_are_paged_without_loss_or_repetition_while_calls_come_in() {
     let mut archive = Archive::new(4_000);
     let filters = Filters::new(StatusFilter::Only(CallStatus::Ended));
-    let before = expected(&archive.calls, &filters);
+    let before = expected(&archive.calls, &Words::of(&[]), &filters);
     assert!(before.len() > 3_000);
 
     let listed = archive
@@ -387,7 +405,7 @@ async fn thousands_are_paged_without_loss_or_repetition_while_calls_come_in() {
         .collect();
     assert!(said.len() > 4_000, "several windows: {}", said.len());
     let again = archive
-        .finds(&query, &any, 37, |it| {
+        .finds(&query, &any, 97, |it| {
             it.call_comes_in();
         })
         .await;

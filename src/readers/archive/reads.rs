@@ -6,11 +6,11 @@
 //! - What waits is bounded, in number and in time.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ArchiveError;
@@ -28,6 +28,8 @@ const MAX_WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Longest that a question runs.
 pub const LONGEST: Duration = Duration::from_secs(2);
+/// Steps of the database's machine between two looks at the clock: some microseconds.
+const STEPS: i32 = 1_000;
 
 pub struct Reads {
     path: PathBuf,
@@ -94,34 +96,27 @@ impl Reads {
         question: impl FnOnce(&Connection) -> Result<T, AskError> + Send + 'static,
     ) -> Result<T, AskError> {
         let permit = self.permit().await?;
-        let stop = Stop::default();
-        // Also when the asker goes away in the middle.
-        let mut asker = Asker { stop: Arc::clone(&stop), is_late: false };
+        let asker = Asker::default();
+        let is_gone = Arc::clone(&asker.is_gone);
         let reads = Arc::clone(self);
-        let mut running = tokio::task::spawn_blocking(move || {
+        let running = tokio::task::spawn_blocking(move || {
             let db = reads.idle().pop();
-            let mut lent = Lent { db, reads, stop, _permit: permit };
-            let answer = lent.open().and_then(|db| answered(db, question));
-            if matches!(&answer, Err(AskError::Archive(err)) if !was_stopped(err)) {
-                // Perhaps the file is another one by now.
-                lent.db = None;
+            let mut lent = Lent { db, reads, _permit: permit };
+            let answer = lent.open(is_gone).and_then(|db| answered(db, question));
+            match answer {
+                Err(AskError::Archive(err)) if was_stopped(&err) => {
+                    Err(AskError::TooSlow { seconds: LONGEST.as_secs() })
+                }
+                Err(AskError::Archive(err)) => {
+                    // Perhaps the file is another one by now.
+                    lent.db = None;
+                    Err(err.into())
+                }
+                other => other,
             }
-            answer
         });
-        let finished = match tokio::time::timeout(LONGEST, &mut running).await {
-            Ok(finished) => finished,
-            Err(_) => {
-                asker.stop();
-                running.await
-            }
-        };
         let impossible = |_| ArchiveError::Impossible("a question that panics".to_owned());
-        match finished.map_err(impossible)? {
-            Err(AskError::Archive(err)) if asker.is_late && was_stopped(&err) => {
-                Err(AskError::TooSlow { seconds: LONGEST.as_secs() })
-            }
-            other => other,
-        }
+        running.await.map_err(impossible)?
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, AskError> {
@@ -165,62 +160,45 @@ fn answered<T>(
     Ok(answer)
 }
 
-/// How to stop a question, while it runs.
-type Stop = Arc<Mutex<Option<InterruptHandle>>>;
-
 /// A connection that comes back when the question is done with it, a panic included.
 struct Lent {
     reads: Arc<Reads>,
     db: Option<Connection>,
-    stop: Stop,
     /// Goes after the connection has come back.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Lent {
-    fn open(&mut self) -> Result<&Connection, AskError> {
-        let db = match self.db.take() {
+    /// The connection, which stops what runs on it when it is late or nobody waits any more.
+    fn open(&mut self, is_gone: Arc<AtomicBool>) -> Result<&Connection, AskError> {
+        let mut db = match self.db.take() {
             Some(db) => db,
             None => connection(&self.reads.path)?,
         };
-        let handle = db.get_interrupt_handle();
-        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        let late = Instant::now() + LONGEST;
+        let stops = move || is_gone.load(Ordering::Relaxed) || Instant::now() >= late;
+        db.progress_handler(STEPS, Some(stops)).map_err(ArchiveError::from)?;
         Ok(self.db.insert(db))
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // From here on nobody may stop it: the next question is somebody else's.
-        self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(db) = self.db.take() {
             self.reads.idle().push(db);
         }
     }
 }
 
-/// Stops the question when dropped.
+/// Whoever waits for an answer: gone when dropped.
+#[derive(Default)]
 struct Asker {
-    stop: Stop,
-    is_late: bool,
-}
-
-impl Asker {
-    fn stop(&mut self) {
-        self.is_late = true;
-        self.interrupt();
-    }
-
-    fn interrupt(&self) {
-        if let Some(handle) = &*self.stop.lock().unwrap_or_else(PoisonError::into_inner) {
-            handle.interrupt();
-        }
-    }
+    is_gone: Arc<AtomicBool>,
 }
 
 impl Drop for Asker {
     fn drop(&mut self) {
-        self.interrupt();
+        self.is_gone.store(true, Ordering::Relaxed);
     }
 }
 
@@ -237,5 +215,80 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readers::archive::Store;
+
+    const ENDLESS: &str =
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+
+    fn endless(db: &Connection) -> Result<i64, AskError> {
+        Ok(db.query_row(ENDLESS, [], |row| row.get(0)).map_err(ArchiveError::from)?)
+    }
+
+    fn archive() -> (tempfile::TempDir, Arc<Reads>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive.db");
+        drop(Store::open(&path).unwrap());
+        let reads = Reads::new(path);
+        (folder, reads)
+    }
+
+    #[tokio::test]
+    async fn a_question_without_an_end_is_stopped() {
+        let (_folder, reads) = archive();
+        let began = Instant::now();
+
+        let answer = reads.ask(endless).await;
+
+        assert!(matches!(answer, Err(AskError::TooSlow { seconds: 2 })), "{answer:?}");
+        assert!(began.elapsed() >= LONGEST);
+        assert_eq!(reads.ask(|_| Ok(7)).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn questions_that_nobody_waits_for_end_and_their_places_are_free_again() {
+        let (_folder, reads) = archive();
+        for _ in 0..3 {
+            let asked: Vec<_> = (0..CONNECTIONS)
+                .map(|_| {
+                    let reads = Arc::clone(&reads);
+                    tokio::spawn(async move { reads.ask(endless).await })
+                })
+                .collect();
+            // Some have begun, some not yet: both must end.
+            tokio::task::yield_now().await;
+            asked.iter().for_each(tokio::task::JoinHandle::abort);
+            let freed = async {
+                while reads.permits.available_permits() < CONNECTIONS {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(LONGEST * 5, freed).await.expect("the places are free again");
+        }
+
+        assert_eq!(reads.ask(|_| Ok(7)).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn more_questions_than_can_wait_are_refused_at_once() {
+        let (_folder, reads) = archive();
+        let ask = || {
+            let reads = Arc::clone(&reads);
+            tokio::spawn(async move { reads.ask(endless).await })
+        };
+        let running: Vec<_> = (0..CONNECTIONS + MAX_WAITING).map(|_| ask()).collect();
+        while reads.n_waiting.load(Ordering::Relaxed) < MAX_WAITING {
+            tokio::task::yield_now().await;
+        }
+
+        let refused = reads.ask(|_| Ok(7)).await;
+
+        assert!(matches!(refused, Err(AskError::Busy)), "{refused:?}");
+        running.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }

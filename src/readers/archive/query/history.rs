@@ -47,7 +47,6 @@ struct Listed {
 /// # Errors
 /// [`AskError::Cursor`], the archive's.
 pub fn history(db: &Connection, asked: &HistoryQuestion) -> Result<Page<PastCall>, AskError> {
-    let began = Instant::now();
     let filters = &asked.filters;
     let question = format!("history {filters:?}");
     let below = match &asked.cursor {
@@ -59,6 +58,7 @@ pub fn history(db: &Connection, asked: &HistoryQuestion) -> Result<Page<PastCall
     let mut found = db.prepare_cached(&sql).map_err(ArchiveError::from)?;
     let mut rows = found.query(params_from_iter(values)).map_err(ArchiveError::from)?;
 
+    let began = Instant::now();
     let saying: Vec<_> = [&filters.zone, &filters.text].into_iter().flatten().collect();
     let mut items: Vec<PastCall> = Vec::new();
     let (mut last_shown, mut last_seen) = (None, None);
@@ -66,17 +66,18 @@ pub fn history(db: &Connection, asked: &HistoryQuestion) -> Result<Page<PastCall
     let mut chunk = if saying.is_empty() { asked.limit + 1 } else { 4 * asked.limit + 1 };
     loop {
         let mut listed = Vec::new();
-        let mut is_end = false;
-        while listed.len() < chunk && !is_end && began.elapsed() < ENOUGH {
+        let (mut is_end, mut is_late) = (false, false);
+        while listed.len() < chunk && !is_end && !is_late {
             match rows.next().map_err(ArchiveError::from)? {
                 None => is_end = true,
                 Some(row) => {
                     last_seen = Some(key_of(row)?);
                     listed.extend(listed_if(row)?);
+                    // Asked after a row was seen: every page comes further.
+                    is_late = began.elapsed() >= ENOUGH;
                 }
             }
         }
-        let is_late = !is_end && listed.len() < chunk;
         for words in &saying {
             let mut ids: Vec<_> = listed.iter().map(|it| it.row).collect();
             ids.sort_unstable();
