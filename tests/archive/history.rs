@@ -1,8 +1,10 @@
 //! Past calls as supervisors list and read them.
 
+use std::time::{Duration, SystemTime};
+
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, problem_code};
+use crate::harness::{TestApp, problem_code, wait_until};
 use crate::support::{until_archived, until_left};
 
 async fn hang_up(app: &TestApp, number: &str) {
@@ -13,6 +15,13 @@ async fn hang_up(app: &TestApp, number: &str) {
 async fn act(app: &TestApp, call: &str, verb: &str, body: Value) {
     let got = app.act(&format!("/api/call/{call}/{verb}"), &body).await;
     assert!(got.status < 300, "{verb}: {}", got.text());
+}
+
+/// What happens in one millisecond is in the order of ids, which is any.
+async fn next_millisecond() {
+    let before = SystemTime::now();
+    let has_passed = async || before.elapsed().is_ok_and(|it| it > Duration::from_millis(1));
+    wait_until("the clock has moved on", has_passed).await;
 }
 
 /// The callers of the calls listed, newest first.
@@ -35,6 +44,7 @@ async fn some_calls(app: &TestApp) -> [String; 5] {
         ("+15550104", "Where is the car park"),
     ] {
         ids.push(app.say(number, words).await.call().to_owned());
+        next_millisecond().await;
     }
     let ids: [String; 5] = ids.try_into().unwrap();
     act(app, &ids[2], "takeover", json!({ "admin_id": "Kim" })).await;
@@ -45,6 +55,7 @@ async fn some_calls(app: &TestApp) -> [String; 5] {
     act(app, &ids[3], "takeover", json!({ "admin_id": "Lee" })).await;
     for number in ["+15550100", "+15550101"] {
         hang_up(app, number).await;
+        next_millisecond().await;
     }
     act(app, &ids[2], "end", json!({ "admin_id": "Ada" })).await;
     ids
