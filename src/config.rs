@@ -46,6 +46,11 @@ pub struct Config {
     pub bind: SocketAddr,
     /// `AURORA_DATA_DIR`: where everything is kept. Default `data`.
     pub data_dir: PathBuf,
+    /// `AURORA_SEGMENT_MIB`: size at which a file of the journal is closed and the next begun.
+    /// Default 64.
+    pub segment_bytes: u64,
+    /// `AURORA_CHECKPOINT_MIB`: growth of the journal that is worth a new `total.json`. Default 16.
+    pub checkpoint_bytes: u64,
     /// `AURORA_NODE`: this machine's name in the records. Default `local`.
     pub node: String,
     /// `AURORA_PUBLIC_URL`: the address that providers and browsers use.
@@ -120,6 +125,8 @@ impl Config {
         let mut config = Self {
             bind,
             data_dir: get("AURORA_DATA_DIR").map_or_else(|| "data".into(), PathBuf::from),
+            segment_bytes: mebibytes(get("AURORA_SEGMENT_MIB"), "AURORA_SEGMENT_MIB", 64)?,
+            checkpoint_bytes: mebibytes(get("AURORA_CHECKPOINT_MIB"), "AURORA_CHECKPOINT_MIB", 16)?,
             node: node(get("AURORA_NODE"))?,
             public_url: web_address(get("AURORA_PUBLIC_URL"), "AURORA_PUBLIC_URL")?,
             trusted_proxies: list(get("AURORA_TRUSTED_PROXIES"))
@@ -190,6 +197,11 @@ impl Config {
         self.bind.ip().is_loopback() && self.public_url.is_none() && self.trusted_proxies.is_empty()
     }
 
+    /// Whether there is a mirror.
+    pub fn mirrors(&self) -> bool {
+        self.firebase_url.is_some() || self.firebase_emulator.is_some()
+    }
+
     /// The start of every link to this server, without a slash at the end.
     pub fn link_base(&self, bound: SocketAddr) -> String {
         match &self.public_url {
@@ -224,6 +236,10 @@ fn number(
         Some(n) if n < least || n > most => Err(wrong(name, format!("must be {expected}"))),
         other => Ok(other),
     }
+}
+
+fn mebibytes(value: Option<String>, name: &'static str, default: u32) -> Result<u64, ConfigError> {
+    Ok(u64::from(number(value, name, 1, 1_024)?.unwrap_or(default)) * 1024 * 1024)
 }
 
 fn flag(value: Option<String>, name: &'static str) -> Result<bool, ConfigError> {
@@ -332,12 +348,16 @@ mod tests {
     fn a_wrong_value_names_its_setting() {
         for (name, value) in [
             ("AURORA_BIND", "localhost"),
+            ("AURORA_CHECKPOINT_MIB", "16 MiB"),
             ("AURORA_NODE", "a b"),
+            ("AURORA_SEGMENT_MIB", "0"),
+            ("AURORA_SEGMENT_MIB", "1025"),
             ("AURORA_PUBLIC_URL", "ftp://x"),
             ("AURORA_TRUSTED_PROXIES", "10.0.0.1, proxy"),
             ("AURORA_ADMIN_TOKEN", "short"),
             ("AURORA_ALLOW_OPEN_API", "perhaps"),
             ("AURORA_MAX_TURNS", "0"),
+            ("AURORA_ARCHIVE_AFTER_SECONDS", "3601"),
             ("AURORA_LLM_URL", "model"),
             ("AURORA_ANSWER_DEADLINE_MS", "1h"),
             ("REDIS_URL", "http://x"),

@@ -3,13 +3,20 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Holder;
+
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     #[error(
-        "{} is in use by another Aurora; stop that one or set AURORA_DATA_DIR to another folder",
-        .dir.display()
+        "{} is in use by another Aurora{}; stop that one or set AURORA_DATA_DIR to another folder",
+        .dir.display(),
+        .holder.as_ref().map_or_else(String::new, |it| format!(" ({it})"))
     )]
-    Locked { dir: PathBuf },
+    Locked {
+        dir: PathBuf,
+        /// Unknown of one that does not tell.
+        holder: Option<Holder>,
+    },
     #[error("cannot {doing} {}", .path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error(
@@ -25,6 +32,11 @@ pub enum JournalError {
     /// An earlier write failed and the disk has not come back yet.
     #[error("the disk does not take writes at the moment")]
     Unwritable,
+    /// It was decided, and the write that is to bring it to disk does not end.
+    #[error(
+        "the disk has not taken the change yet; it may still happen: look before you try again"
+    )]
+    Stalled,
     /// More commits wait than the journal may hold.
     #[error("more changes are waiting than the journal can take")]
     Busy,

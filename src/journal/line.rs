@@ -40,7 +40,7 @@ pub fn write_header(header: &Header, out: &mut Vec<u8>) {
     write_line(header, out);
 }
 
-fn write_line(value: &impl Serialize, out: &mut Vec<u8>) {
+pub(super) fn write_line(value: &impl Serialize, out: &mut Vec<u8>) {
     let start = out.len();
     serde_json::to_writer(&mut *out, value).expect("lines hold nothing that JSON cannot");
     out.pop();
@@ -89,7 +89,7 @@ pub fn read_header(line: &[u8]) -> Result<Header, String> {
     serde_json::from_slice(line).map_err(|err| err.to_string())
 }
 
-fn check(line: &[u8]) -> Result<(), String> {
+pub(super) fn check(line: &[u8]) -> Result<(), String> {
     let Some(split) = line.len().checked_sub(TRAILER) else {
         return Err("it is too short".to_owned());
     };

@@ -10,23 +10,28 @@
 //! Who reads it: live streams, the checkpoint and the mirror each keep their own position.
 //! The line format and the recovery rules: `docs/journal-format.md`.
 
+pub mod chain;
 mod commit;
 mod error;
 mod fields;
 pub mod line;
+mod lock;
 mod reader;
 mod recovery;
+mod rewrite;
 mod segment;
 mod settings;
 mod shared;
 mod stats;
+mod torn;
+mod upkeep;
 mod view;
 mod wake;
 mod writer;
 
 use std::cmp;
-use std::fs::{self, File, TryLockError};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,15 +39,19 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 pub use self::commit::{Committed, Draft, Need, Pending};
 pub use self::error::JournalError;
+pub use self::lock::{DataLock, Holder, HolderState, holder};
 pub use self::reader::Reader;
+pub use self::rewrite::Rewritten;
 pub use self::settings::{Opened, Settings};
 pub use self::stats::Stats;
+pub use self::upkeep::{Released, SegmentInfo, SegmentsHeld};
 pub use self::wake::wake_together;
 
-use self::commit::Change;
+use self::commit::{Change, Claim};
 use self::segment::OpenSegment;
 use self::shared::Shared;
 use self::view::View;
@@ -62,7 +71,7 @@ pub struct Journal {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as the journal is.
-    _lock: File,
+    _lock: Arc<DataLock>,
 }
 
 impl Journal {
@@ -71,32 +80,49 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Locked`] if another process has the folder; [`JournalError::Corrupt`],
     /// [`JournalError::NewerFormat`] or [`JournalError::Mismatch`] if what is there can't be
-    /// trusted; [`JournalError::Io`] otherwise. Nothing was changed but a torn last line.
+    /// trusted; [`JournalError::Io`] otherwise. Nothing was changed but an unfinished last write.
     pub fn open(
         settings: Settings,
         start: Option<(State, Position)>,
     ) -> Result<(Arc<Self>, Opened), JournalError> {
-        let dir = settings.data_dir.join("journal");
+        make_folder(&settings.data_dir, &folder(&settings))?;
+        let lock = DataLock::take(&settings.data_dir)?;
+        Self::open_locked(Arc::new(lock), settings, start)
+    }
+
+    /// As [`Journal::open`], in a data folder that is ours already.
+    ///
+    /// # Errors
+    /// As [`Journal::open`], but [`JournalError::Locked`].
+    pub fn open_locked(
+        lock: Arc<DataLock>,
+        settings: Settings,
+        start: Option<(State, Position)>,
+    ) -> Result<(Arc<Self>, Opened), JournalError> {
+        let dir = folder(&settings);
         make_folder(&settings.data_dir, &dir)?;
-        let lock = lock(&settings.data_dir)?;
         let mut view = View::new(settings.ring_bytes);
         let stored_id = start.as_ref().map(|it| it.1.journal);
-        let found = recovery::recover(&dir, start, |record, size, bytes_left| {
+        let found = recovery::recover(&dir, start, &settings.handed_out, |record, size, left| {
             // What the ring could not keep need not pass through it.
-            if bytes_left <= settings.ring_bytes as u64 {
+            if left <= settings.ring_bytes as u64 {
                 view.ring.push(Arc::new(record), size);
             }
         })?;
         let id =
             found.id.or(stored_id).unwrap_or_else(|| JournalId::from_bits(settings.new_id_bits));
+        let last = found.segments.last();
+        let reopened = last
+            .map(|it| {
+                OpenSegment::reopen(&dir, it, found.last_size_bytes)
+                    .map_err(JournalError::io("open", &it.path))
+            })
+            .transpose()?;
         // What is new in a format never follows what is old in one file.
-        let segment = match found.segments.last().filter(|it| it.format == line::FORMAT) {
-            None => None,
-            Some(last) => Some(
-                OpenSegment::reopen(&dir, &last.path, found.last_size_bytes)
-                    .map_err(JournalError::io("open", &last.path))?,
-            ),
-        };
+        let segment = reopened.filter(|_| last.is_some_and(|it| it.format == line::FORMAT));
+        if let Err(err) = segment::remove_leftovers(&dir) {
+            warn!(error = %err, dir = %dir.display(), "A leftover of a crash could not be removed.");
+        }
         let opened = Opened {
             n_replayed: found.n_replayed,
             replayed_bytes: found.replayed_bytes,
@@ -116,6 +142,8 @@ impl Journal {
             segment,
             unwritten: Vec::new(),
             lines: Vec::new(),
+            of_callers: (0, 0),
+            seals: Vec::new(),
             retry: None,
             has_news: false,
             was_alone: false,
@@ -142,9 +170,9 @@ impl Journal {
     ///
     /// # Errors
     /// Through the result: whatever `decide` returns, and nothing was written;
-    /// [`JournalError::Unwritable`] if the disk failed: with [`Need::Durable`] always (then it may
-    /// have been written if it was under way), with [`Need::Answer`] once the memory for it is
-    /// full; [`JournalError::Busy`], [`JournalError::Panicked`], [`JournalError::Closed`].
+    /// [`JournalError::Unwritable`] if the disk failed: with [`Need::Durable`] always (it was taken
+    /// back; only a crash before the disk is back may bring it to light), with [`Need::Answer`]
+    /// once the memory for it is full; [`JournalError::Busy`], [`JournalError::Panicked`], [`JournalError::Closed`].
     pub fn submit<T, E>(
         &self,
         need: Need,
@@ -155,9 +183,11 @@ impl Journal {
         E: From<JournalError> + Send + 'static,
     {
         let (reply, pending) = oneshot::channel();
-        let change = Change { need, decide: Some(decide), decided: None, reply };
+        let claim = Claim::default();
+        let change =
+            Change { need, claim: claim.clone(), decide: Some(decide), decided: None, reply };
         match self.commands.try_send(Command::Commit(Box::new(change))) {
-            Ok(()) => Pending { reply: pending },
+            Ok(()) => Pending { reply: pending, claim },
             Err(refused) => {
                 let err = match refused {
                     TrySendError::Full(_) => JournalError::Busy,
@@ -165,7 +195,7 @@ impl Journal {
                 };
                 let (reply, pending) = oneshot::channel();
                 let _ = reply.send(Err(err.into()));
-                Pending { reply: pending }
+                Pending { reply: pending, claim }
             }
         }
     }
@@ -211,11 +241,6 @@ impl Journal {
         (view.state.clone(), view.head)
     }
 
-    /// The first record that is still held. 1 until segments are removed, also before there is any.
-    pub fn first_held(&self) -> Seq {
-        self.shared.lock_segments().first().map_or(1, |it| it.first_seq)
-    }
-
     /// Whether the records after `seq` are still held, in memory or on disk.
     pub fn holds_after(&self, seq: Seq) -> bool {
         seq <= self.head() && seq + 1 >= self.first_held()
@@ -227,12 +252,18 @@ impl Journal {
         self.shared.new_bell()
     }
 
+    /// Whether it takes no commits any more; bells are disconnected then.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+
     pub fn stats(&self) -> &Stats {
         &self.shared.stats
     }
 
+    /// Whether the disk takes writes, and takes them in time.
     pub fn is_writable(&self) -> bool {
-        self.stats().is_writable.load(Ordering::Acquire)
+        self.stats().is_writable.load(Ordering::Acquire) && !self.stats().is_stalled()
     }
 
     /// Writes what waits, then stops taking commits. Readers are told by their bells.
@@ -252,6 +283,10 @@ impl Drop for Journal {
     }
 }
 
+fn folder(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("journal")
+}
+
 /// Makes the journal's folder where there is none yet. Its entry and its parent's are synced: a
 /// durable record in a folder that a power cut takes away is not durable.
 fn make_folder(data_dir: &Path, dir: &Path) -> Result<(), JournalError> {
@@ -265,20 +300,4 @@ fn make_folder(data_dir: &Path, dir: &Path) -> Result<(), JournalError> {
         let _ = segment::sync_folder(parent);
     }
     Ok(())
-}
-
-/// Takes the folder for this process, until the file is dropped.
-fn lock(dir: &Path) -> Result<File, JournalError> {
-    let path = dir.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(JournalError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(err)) => Err(JournalError::io("lock", path)(err)),
-    }
 }

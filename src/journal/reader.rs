@@ -113,11 +113,11 @@ impl Reader {
 
     fn read_one(&mut self) -> Result<(Record, usize), JournalError> {
         let seq = self.after + 1;
-        let ordinal = ordinal_of(&self.shared, seq);
+        let file = file_of(&self.shared, seq);
         // A new segment may have taken over while this one was open; what follows here no longer
-        // counts then.
+        // counts then. Or it was rewritten, and what it says here is to be forgotten.
         let open = match &mut self.file {
-            Some(open) if Some(open.segment.ordinal) == ordinal => open,
+            Some(open) if Some((open.segment.ordinal, open.segment.revision)) == file => open,
             _ => self.file.insert(open(&self.shared, seq)?),
         };
         let path = &open.segment.path;
@@ -149,15 +149,22 @@ fn segment_of(segments: &[Segment], seq: Seq) -> Option<&Segment> {
     segments.iter().rev().find(|it| it.first_seq <= seq)
 }
 
-fn ordinal_of(shared: &Shared, seq: Seq) -> Option<u32> {
-    segment_of(&shared.lock_segments(), seq).map(|it| it.ordinal)
+/// Ordinal and revision of the segment that holds `seq`.
+fn file_of(shared: &Shared, seq: Seq) -> Option<(u32, u32)> {
+    segment_of(&shared.lock_segments(), seq).map(|it| (it.ordinal, it.revision))
 }
 
 fn open(shared: &Shared, seq: Seq) -> Result<OpenFile, JournalError> {
-    let segment = segment_of(&shared.lock_segments(), seq)
-        .cloned()
-        .ok_or_else(|| JournalError::Mismatch { why: format!("record {seq} is no longer held") })?;
-    let file = File::open(&segment.path).map_err(JournalError::io("open", &segment.path))?;
+    let gone = || JournalError::Mismatch { why: format!("record {seq} is no longer held") };
+    let segment = segment_of(&shared.lock_segments(), seq).cloned().ok_or_else(gone)?;
+    let file = File::open(&segment.path).map_err(|err| {
+        // It may have been removed since the list was looked at.
+        if file_of(shared, seq).is_some_and(|it| it.0 == segment.ordinal) {
+            JournalError::io("open", &segment.path)(err)
+        } else {
+            gone()
+        }
+    })?;
     let mut lines = BufReader::with_capacity(64 * 1024, file);
     let mut text = Vec::new();
     lines.read_until(b'\n', &mut text).map_err(JournalError::io("read", &segment.path))?;

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::segment::Segment;
 use super::stats::Stats;
+use super::upkeep::Upkeep;
 use super::view::View;
 
 #[derive(Debug)]
@@ -15,6 +16,9 @@ pub(super) struct Shared {
     pub dir: PathBuf,
     view: RwLock<View>,
     segments: Mutex<Vec<Segment>>,
+    /// Held while sealed segments are removed or changed, however long that takes. The journal
+    /// thread never asks for it; whoever holds it may take the other locks, not the reverse.
+    upkeep: Mutex<Upkeep>,
     /// `None` once the journal is closed.
     bells: Mutex<Option<Vec<Sender<()>>>>,
     /// As in the view, to be read without its lock.
@@ -31,6 +35,7 @@ impl Shared {
             head: AtomicU64::new(view.head),
             view: RwLock::new(view),
             segments: Mutex::new(segments),
+            upkeep: Mutex::default(),
             bells: Mutex::new(Some(Vec::new())),
             stats: Stats::default(),
         }
@@ -46,6 +51,10 @@ impl Shared {
 
     pub fn lock_segments(&self) -> MutexGuard<'_, Vec<Segment>> {
         self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn lock_upkeep(&self) -> MutexGuard<'_, Upkeep> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_bells(&self) -> MutexGuard<'_, Option<Vec<Sender<()>>>> {
@@ -66,6 +75,10 @@ impl Shared {
         if let Some(bells) = self.lock_bells().as_mut() {
             bells.retain(|it| !matches!(it.try_send(()), Err(TrySendError::Disconnected(()))));
         }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock_bells().is_none()
     }
 
     pub fn take_bells_away(&self) {

@@ -27,6 +27,23 @@ impl Ring {
         }
     }
 
+    /// Those before `seq`.
+    pub fn before(&self, seq: Seq) -> Vec<Arc<Record>> {
+        let before = self.records.iter().take_while(|it| it.0.seq < seq);
+        before.map(|it| Arc::clone(&it.0)).collect()
+    }
+
+    /// Puts records in the place of those with their sequence, if they are still here.
+    pub fn replace(&mut self, records: Vec<Arc<Record>>) {
+        let Some(first) = self.first() else { return };
+        for record in records {
+            let place = record.seq.checked_sub(first).and_then(|it| usize::try_from(it).ok());
+            if let Some(slot) = place.and_then(|it| self.records.get_mut(it)) {
+                slot.0 = record;
+            }
+        }
+    }
+
     fn first(&self) -> Option<Seq> {
         self.records.front().map(|it| it.0.seq)
     }

@@ -10,17 +10,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, info};
 
 use super::commit::{Job, Need, Outcome};
+use super::error::JournalError;
 use super::line::{read_record, write_record};
 use super::segment::OpenSegment;
 use super::shared::Shared;
 use super::wake::in_one_round;
-use crate::domain::{Event, JournalId, Record, State, Timestamp};
+use crate::domain::{Event, JournalId, Record, Seq, State, Timestamp};
 
 /// Commits of one sync, at most. Bounds the batch's memory; far above what gathers in one sync.
 const BATCH: usize = 1_024;
@@ -33,6 +34,8 @@ const RETRY_MOST: Duration = Duration::from_secs(10);
 
 pub(super) enum Command {
     Commit(Box<dyn Job>),
+    /// Close the segment and begin the next; answered with where that one begins.
+    Seal(SyncSender<Result<Seq, JournalError>>),
     Close,
 }
 
@@ -50,6 +53,11 @@ pub(super) struct Writer {
     /// Decided and not on disk: the batch under way, or all that gathered since the disk failed.
     pub unwritten: Vec<(Arc<Record>, usize)>,
     pub lines: Vec<u8>,
+    /// How many of those records, and bytes of lines, callers' commits have made. People's changes
+    /// stand behind them and can be taken back.
+    pub of_callers: (usize, usize),
+    /// Who waits for the segment to be sealed, once the batch under way is settled.
+    pub seals: Vec<SyncSender<Result<Seq, JournalError>>>,
     pub retry: Option<Retry>,
     /// Shown and not yet rung for.
     pub has_news: bool,
@@ -71,6 +79,7 @@ impl Writer {
         loop {
             let is_closing = !self.gather(commands, &mut jobs, &mut events);
             self.settle(&mut jobs);
+            self.seal();
             if is_closing {
                 if self.retry.is_some() {
                     self.try_new_segment();
@@ -106,18 +115,39 @@ impl Writer {
         let now = Timestamp::from(SystemTime::now()).max(self.last_at);
         self.last_at = now;
         let rest = std::iter::from_fn(|| commands.try_recv().ok());
+        let mut is_closing = false;
         for command in std::iter::once(first).chain(rest) {
-            let Command::Commit(mut job) = command else { return false };
-            let is_decided = self.takes(job.need()) && job.decide(&self.state, now, events);
-            for event in events.drain(..) {
-                self.add(event, now);
-            }
+            let mut job = match command {
+                Command::Commit(job) => job,
+                Command::Seal(reply) => {
+                    self.seals.push(reply);
+                    break;
+                }
+                Command::Close => {
+                    is_closing = true;
+                    break;
+                }
+            };
+            let is_decided = job.need() == Need::Answer && self.decide(&mut *job, now, events);
             jobs.push((job, is_decided));
             if jobs.len() == BATCH {
                 break;
             }
         }
-        true
+        self.of_callers = (self.unwritten.len(), self.lines.len());
+        // Last: nothing was decided upon what they did, so that they can be taken back.
+        for (job, is_decided) in jobs.iter_mut().filter(|it| it.0.need() == Need::Durable) {
+            *is_decided = self.decide(&mut **job, now, events);
+        }
+        !is_closing
+    }
+
+    fn decide(&mut self, job: &mut dyn Job, now: Timestamp, events: &mut Vec<Event>) -> bool {
+        let is_decided = self.takes(job.need()) && job.decide(&self.state, now, events);
+        for event in events.drain(..) {
+            self.add(event, now);
+        }
+        is_decided
     }
 
     /// The next command. After a lone caller the thread looks again for a moment before it sleeps:
@@ -180,11 +210,13 @@ impl Writer {
 
     fn write(&mut self) {
         let started = Instant::now();
-        let is_full = self.segment.as_ref().is_some_and(|it| it.size_bytes >= self.segment_bytes);
-        let written = match self.segment.as_mut().filter(|_| !is_full) {
+        self.shared.stats.write_begins();
+        let (next_seq, most_bytes) = (self.next_seq(), self.segment_bytes);
+        let written = match self.segment.as_mut().filter(|it| !it.is_full(next_seq, most_bytes)) {
             Some(segment) => segment.append(&self.lines),
             None => self.begin_segment(),
         };
+        self.shared.stats.write_ends();
         match written {
             Ok(()) => self.show(started.elapsed()),
             Err(err) => {
@@ -193,21 +225,74 @@ impl Writer {
                     "The disk did not take a write. Callers are still answered and their words \
                      kept in memory; free space or repair the disk."
                 );
+                self.take_back();
                 self.fail();
             }
         }
     }
 
-    /// Begins a segment with all that is not on disk yet.
+    /// Takes back what people changed: they are told that it failed, so it must not happen later.
+    fn take_back(&mut self) {
+        let (n_records, n_bytes) = self.of_callers;
+        if n_records == self.unwritten.len() {
+            return;
+        }
+        self.unwritten.truncate(n_records);
+        self.lines.truncate(n_bytes);
+        // Everything before this batch is durable and in the view.
+        let mut state = self.shared.view().state.clone();
+        for (record, _) in &self.unwritten {
+            state.apply(record);
+        }
+        self.state = state;
+    }
+
+    /// The first record that is not on disk yet, or that is still to come.
+    fn next_seq(&self) -> Seq {
+        self.unwritten.first().map_or(self.state.seq() + 1, |it| it.0.seq)
+    }
+
+    /// Begins a segment with all that is not on disk yet. What a failed try may have left under
+    /// its name is replaced by the next one, so no file remains that nobody knows of.
     fn begin_segment(&mut self) -> std::io::Result<()> {
-        let first_seq = self.unwritten.first().map_or(self.state.seq() + 1, |it| it.0.seq);
-        let ordinal = self.next_ordinal;
-        self.next_ordinal += 1;
+        let (ordinal, first_seq) = (self.next_ordinal, self.next_seq());
         let (segment, open) =
             OpenSegment::create(&self.shared.dir, ordinal, self.id, first_seq, &self.lines)?;
+        self.next_ordinal += 1;
         self.segment = Some(open);
         self.shared.lock_segments().push(segment);
         Ok(())
+    }
+
+    /// Begins the next segment for those who asked, unless the last one holds no record yet.
+    fn seal(&mut self) {
+        if self.seals.is_empty() {
+            return;
+        }
+        let next_seq = self.next_seq();
+        let is_fresh = self.shared.lock_segments().last().is_none_or(|it| it.first_seq >= next_seq);
+        let sealed = match &self.retry {
+            Some(_) => Err(None),
+            None if is_fresh => Ok(()),
+            None => self.begin_segment().map_err(Some),
+        };
+        if matches!(sealed, Err(Some(_))) {
+            // A file that says where the next segment begins may be there now: what is appended
+            // to this one would not count.
+            self.segment = None;
+        }
+        for reply in self.seals.drain(..) {
+            let answer = match &sealed {
+                Ok(()) => Ok(next_seq),
+                Err(None) => Err(JournalError::Unwritable),
+                Err(Some(err)) => {
+                    let source = std::io::Error::new(err.kind(), err.to_string());
+                    Err(JournalError::io("begin a segment in", &self.shared.dir)(source))
+                }
+            };
+            // Nobody may be waiting any more.
+            let _ = reply.send(answer);
+        }
     }
 
     fn fail(&mut self) {

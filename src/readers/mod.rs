@@ -2,5 +2,6 @@
 
 pub mod archive;
 pub mod firebase;
+pub mod keeper;
 pub mod live;
 pub mod snapshot;

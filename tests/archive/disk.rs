@@ -60,6 +60,36 @@ async fn an_archive_that_finds_no_room_goes_on_when_there_is_some() {
 }
 
 #[tokio::test]
+async fn a_full_disk_does_not_stop_the_start() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let mut before = TestApp::builder().data_dir(dir.path()).spawn().await;
+    let first = before.say("+15550100", "The conveyor is jammed").await;
+    until_archived(&before).await;
+    before.kill();
+
+    for is_lost in [false, true] {
+        if is_lost {
+            for end in ["", "-wal", "-shm"] {
+                let _ = fs::remove_file(dir.path().join(format!("archive.db{end}")));
+            }
+        }
+        let mut app = TestApp::builder().data_dir(dir.path()).finds_full_disk().spawn().await;
+        let reply = app.say("+15550100", "There is a fire in the warehouse").await;
+        assert!(!reply.durable && reply.call() == first.call());
+        wait_until("the archive fails", async || status(&app).await["state"] == "failing").await;
+
+        app.free_disk();
+        wait_until("the disk is back", async || app.get("/health/ready").await.status == 200).await;
+        until_archived(&app).await;
+
+        let found = find(&open(&path(&app)), first.call()).unwrap();
+        assert_eq!(words(&found), app.messages(first.conversation()).await);
+        assert_index_is_whole(&path(&app));
+        app.kill();
+    }
+}
+
+#[tokio::test]
 async fn an_archive_that_rots_stops_and_calls_go_on() {
     let mut app = TestApp::spawn().await;
     app.say("+15550100", "The conveyor is jammed").await;

@@ -94,6 +94,20 @@ async fn many_ended_calls_leave_once_each() {
 }
 
 #[tokio::test]
+async fn a_stop_takes_the_last_words_along() {
+    let mut app = TestApp::spawn().await;
+    let mut last = app.say("+15550100", "The conveyor is jammed").await;
+    for n in 0..200 {
+        last = app.say("+15550100", &format!("This is message {n}")).await;
+    }
+    let said = app.messages(last.conversation()).await;
+
+    assert!(app.stop_gracefully().0.success(), "{}", app.stderr());
+
+    assert_eq!(words(&find(&open(&path(&app)), last.call()).unwrap()), said);
+}
+
+#[tokio::test]
 async fn the_archive_says_how_far_it_is() {
     let app = TestApp::spawn().await;
     app.say("+15550100", "The conveyor is jammed").await;

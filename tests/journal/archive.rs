@@ -1,14 +1,16 @@
 //! What the archive holds of a call is what the state had of it, however the records came.
 
 use std::collections::VecDeque;
+use std::fs;
 
 use aurora::domain::{Call, Event, JournalId, Position, Record, State};
+use aurora::journal::Journal;
 use aurora::readers::archive::{self, Store};
 use proptest::prelude::*;
 use rusqlite::Connection;
 
 use crate::restore::{happen, steps};
-use crate::support::folder;
+use crate::support::{folder, open, say_words, segments, settings};
 
 /// As the archive knows it: what only a call that goes on needs is not kept.
 fn archived(call: &Call) -> Call {
@@ -41,6 +43,17 @@ fn state_after(records: &[Record]) -> State {
     let mut state = State::default();
     records.iter().for_each(|it| state.apply(it));
     state
+}
+
+/// Without what is said of a call that is not in the state: the desk says nothing of it.
+fn only_of_calls_that_are_here(records: Vec<Record>) -> Vec<Record> {
+    let mut state = State::default();
+    let mut is_possible = |record: &Record| {
+        let is_here = record.event.call_id().is_none_or(|id| state.call(id).is_some());
+        state.apply(record);
+        is_here || matches!(record.event, Event::CallStarted(_) | Event::CallImported(_))
+    };
+    records.into_iter().filter(|it| is_possible(it)).collect()
 }
 
 proptest! {
@@ -97,7 +110,7 @@ proptest! {
     ) {
         let dir = folder();
         let path = dir.path().join("archive.db");
-        let records = happen(steps);
+        let records = only_of_calls_that_are_here(happen(steps));
         let journal = JournalId::from_bits(7);
         let mut store = Store::open(&path).unwrap();
         prop_assert_eq!(store.position(), None);
@@ -127,4 +140,48 @@ proptest! {
         // The index agrees with the words.
         db.execute("INSERT INTO words (words) VALUES ('integrity-check')", []).unwrap();
     }
+}
+
+#[test]
+fn an_archive_catches_up_from_where_it_stopped() {
+    let dir = folder();
+    let journal = open(dir.path());
+    let path = archive::path(dir.path());
+    let mut store = Store::open(&path).unwrap();
+    assert!(archive::catch_up(&journal, &mut store, &path, |_| true).unwrap());
+    assert_eq!(store.position(), None, "a journal without a record has no lasting id");
+
+    say_words(&journal, 1..=10);
+    let mut stopped_at = 0;
+    let go_on = |seq| {
+        stopped_at = seq;
+        false
+    };
+    assert!(!archive::catch_up(&journal, &mut store, &path, go_on).unwrap());
+    assert_eq!(store.position(), Some(journal.position(stopped_at)));
+    say_words(&journal, 11..=30);
+    assert!(archive::catch_up(&journal, &mut store, &path, |_| true).unwrap());
+
+    assert_eq!(store.position(), Some(journal.position(journal.head())));
+    assert_eq!(store.complete_from(), 1);
+}
+
+#[test]
+fn an_archive_that_begins_late_knows_what_it_lacks() {
+    let dir = folder();
+    let journal = open(dir.path());
+    say_words(&journal, 1..=40);
+    let (state, head) = journal.snapshot_at_head();
+    let position = journal.position(head);
+    drop(journal);
+    fs::remove_file(&segments(dir.path())[0]).unwrap();
+    let (journal, _) = Journal::open(settings(dir.path()), Some((state, position))).unwrap();
+    let path = archive::path(dir.path());
+    let mut store = Store::open(&path).unwrap();
+
+    assert!(archive::catch_up(&journal, &mut store, &path, |_| true).unwrap());
+
+    let gone = (0..=head).find(|it| journal.holds_after(*it)).unwrap();
+    assert!(gone > 0);
+    assert_eq!((store.position(), store.complete_from()), (Some(position), gone + 1));
 }

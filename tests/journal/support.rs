@@ -17,11 +17,17 @@ use ulid::Ulid;
 pub fn settings(dir: &Path) -> Settings {
     Settings {
         data_dir: dir.to_owned(),
+        handed_out: Vec::new(),
         node: "test".into(),
         new_id_bits: 7,
         segment_bytes: 2_000,
         ring_bytes: 1_000,
     }
+}
+
+/// Whether there is time for every case.
+pub fn is_long() -> bool {
+    std::env::var_os("AURORA_TEST_LONG").is_some_and(|it| it == "1")
 }
 
 pub fn folder() -> TempDir {
@@ -135,6 +141,21 @@ pub fn seqs(records: &[Arc<Record>]) -> Vec<u64> {
     records.iter().map(|it| it.seq).collect()
 }
 
+/// What stands where words were.
+pub const GONE: &str = "[erased]";
+
+/// A record of call `n` with its words taken away.
+pub fn without_words(record: &Record, n: u64) -> Option<Event> {
+    match &record.event {
+        Event::MessageAdded(it) if it.call_id == call(n) => {
+            let mut it = it.clone();
+            Arc::make_mut(&mut it.message).content = GONE.into();
+            Some(Event::MessageAdded(it))
+        }
+        _ => None,
+    }
+}
+
 /// Every file of the journal with its bytes.
 pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let entries = fs::read_dir(dir.join("journal")).unwrap();
@@ -142,7 +163,11 @@ pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 pub fn segments(dir: &Path) -> Vec<PathBuf> {
-    files(dir).into_keys().collect()
+    let is_segment = |it: &PathBuf| {
+        let name = it.file_name().unwrap().to_str().unwrap();
+        name.strip_suffix(".jsonl").is_some_and(|it| it.parse::<u32>().is_ok())
+    };
+    files(dir).into_keys().filter(is_segment).collect()
 }
 
 pub fn lines(file: &Path) -> Vec<Vec<u8>> {

@@ -6,6 +6,7 @@
 
 mod batch;
 mod begin;
+mod catch_up;
 mod codes;
 mod error;
 mod follow;
@@ -16,6 +17,7 @@ mod reads;
 mod schema;
 mod status;
 mod store;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use self::begin::Beginning;
+pub use self::catch_up::catch_up;
 pub use self::error::ArchiveError;
 pub use self::query::{
     Action, AskError, CallerFilter, Deleted, Filters, Find, HistoryQuestion, Page, PastCall, Query,
@@ -31,7 +34,8 @@ pub use self::query::{
 pub use self::read::call;
 pub use self::reads::Reads;
 pub use self::status::{Archive, ArchiveState, ArchiveStatus};
-pub use self::store::Store;
+pub use self::store::{Store, last_position};
+pub use self::whole::{Deed, Selection, WholeCall, WholeCalls};
 
 use crate::journal::Journal;
 

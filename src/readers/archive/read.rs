@@ -70,7 +70,8 @@ pub fn call_of(row: &Row<'_>) -> Result<(i64, Call), ArchiveError> {
     Ok((row.get(0)?, call))
 }
 
-fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveError> {
+/// What was said in the call of that row, in order.
+pub fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveError> {
     let mut found = db.prepare_cached(
         "SELECT id, role, content, at, sources, answered_by, card, step FROM messages
          WHERE id >= ?1 AND id < ?2 ORDER BY id",
