@@ -19,7 +19,7 @@ const LEADING: usize = 10_000;
 /// A set this small needs no smaller one.
 const SMALL: usize = 200;
 /// Finds of words that are looked through for the calls that they are in.
-const FINDS: usize = 5_000;
+const FINDS: usize = 20_000;
 /// Words may still come after a call's end, if not for long.
 const AFTER_END_MS: i64 = 60 * 60 * 1_000;
 
