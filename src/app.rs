@@ -34,7 +34,7 @@ use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::model::{self, Model, ModelSettings};
 use crate::domain::{Call, Position};
 use crate::journal::{self, DataLock, HolderState, Journal};
-use crate::readers::archive::{self, Archive};
+use crate::readers::archive::{self, Archive, Reads};
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
 };
@@ -146,6 +146,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         desk,
         live,
         mirror,
+        reads: Reads::new(archive.path().to_owned()),
         archive,
         started,
     });

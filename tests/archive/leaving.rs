@@ -25,7 +25,7 @@ async fn an_ended_call_leaves_the_active_ones_and_stays_in_the_archive() {
     hang_up(&app, "+15550100").await;
     until_left(&app, &[ended.call()]).await;
 
-    assert_eq!(app.get_as_supervisor(&format!("/api/call/{}", ended.call())).await.status, 404);
+    assert_eq!(app.call(ended.call()).await["call"]["status"], "ENDED");
     assert_eq!(app.call(goes_on.call()).await["call"]["status"], "ACTIVE");
     until_archived(&app).await;
     let db = open(&path(&app));

@@ -11,7 +11,9 @@ mod codes;
 mod error;
 mod follow;
 mod outage;
+mod query;
 mod read;
+mod reads;
 mod schema;
 mod status;
 mod store;
@@ -25,7 +27,12 @@ use std::time::Duration;
 pub use self::begin::Beginning;
 pub use self::catch_up::catch_up;
 pub use self::error::ArchiveError;
+pub use self::query::{
+    Action, AskError, CallerFilter, Deleted, Filters, Find, HistoryQuestion, Page, PastCall, Query,
+    SearchQuestion, StatusFilter, SyntaxError, Transcript,
+};
 pub use self::read::call;
+pub use self::reads::Reads;
 pub use self::status::{Archive, ArchiveState, ArchiveStatus};
 pub use self::store::{Store, last_position};
 pub use self::whole::{Deed, Selection, WholeCall, WholeCalls};
