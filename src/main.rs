@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use aurora::app::{self, Running};
 use aurora::config::Config;
-use aurora::{load, telemetry};
+use aurora::{care, load, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
@@ -29,6 +29,9 @@ enum Command {
     Serve,
     /// Measure a running server: callers that speak, and supervisors that look.
     Load(Load),
+    Verify(care::verify::Options),
+    Repair(care::repair::Options),
+    Backup(care::backup::Options),
 }
 
 /// Speaks with many callers at once and reports times and throughput.
@@ -80,7 +83,23 @@ fn run() -> anyhow::Result<()> {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(),
         Command::Load(options) => load(options),
+        Command::Backup(options) => Ok(care::backup::run(&options, &settings()?.data_dir)?),
+        Command::Repair(options) => {
+            let config = settings()?;
+            let mut out = std::io::stdout().lock();
+            Ok(care::repair::run(options, &config.data_dir, &config.node, &mut out)?)
+        }
+        Command::Verify(options) => {
+            let config = settings()?;
+            Ok(care::verify::run(options, &config.data_dir, &mut std::io::stdout().lock())?)
+        }
     }
+}
+
+/// What a command needs that works on the data folder.
+fn settings() -> anyhow::Result<Config> {
+    telemetry::init(std::env::var("RUST_LOG").ok().as_deref().or(Some("warn")))?;
+    Ok(Config::from_lookup(|name| std::env::var(name).ok())?)
 }
 
 fn load(options: Load) -> anyhow::Result<()> {

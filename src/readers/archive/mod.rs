@@ -9,8 +9,10 @@ mod begin;
 mod codes;
 mod error;
 mod follow;
+mod look;
 mod outage;
 mod read;
+mod salvage;
 mod schema;
 mod status;
 mod store;
@@ -22,7 +24,9 @@ use std::time::Duration;
 
 pub use self::begin::Beginning;
 pub use self::error::ArchiveError;
+pub use self::look::Look;
 pub use self::read::call;
+pub use self::salvage::{Salvaged, salvage};
 pub use self::status::{Archive, ArchiveState, ArchiveStatus};
 pub use self::store::Store;
 

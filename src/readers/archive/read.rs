@@ -72,7 +72,8 @@ pub fn call_of(row: &Row<'_>) -> Result<(i64, Call), ArchiveError> {
     Ok((row.get(0)?, call))
 }
 
-fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveError> {
+/// The messages of the call in that row.
+pub fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveError> {
     let mut found = db.prepare_cached(
         "SELECT id, role, content, at, sources, answered_by, card, step FROM messages
          WHERE id >= ?1 AND id < ?2 ORDER BY id",
@@ -83,6 +84,16 @@ fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveError
         messages.push(Arc::new(message(row)?));
     }
     Ok(messages)
+}
+
+/// The message in that row.
+pub fn message_at(db: &Connection, row: i64) -> Result<Option<Arc<Message>>, ArchiveError> {
+    let mut found = db.prepare_cached(
+        "SELECT id, role, content, at, sources, answered_by, card, step FROM messages
+         WHERE id = ?1",
+    )?;
+    let found = found.query_row([row], |row| Ok(message(row))).optional()?;
+    Ok(found.transpose()?.map(Arc::new))
 }
 
 fn message(row: &Row<'_>) -> Result<Message, ArchiveError> {

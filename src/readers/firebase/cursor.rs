@@ -16,8 +16,8 @@ use super::failed::FailedItems;
 #[derive(Debug, thiserror::Error)]
 pub enum CursorError {
     #[error(
-        "{} can't be read as the mirror's position; put it right, or move it away to send the whole \
-         state again",
+        "{} can't be read as the mirror's position; run `aurora repair`, which sets it aside: then \
+         the whole state is sent again",
         .file.display()
     )]
     Unreadable { file: PathBuf, source: serde_json::Error },
@@ -63,6 +63,11 @@ impl Cursor {
     pub fn position_in(&self, journal_id: &str) -> Option<u64> {
         let known = self.kept.journal_id.as_deref() == Some(journal_id);
         known.then_some(self.kept.acked_seq)
+    }
+
+    /// The journal and the sequence that it stands at; `None`: nothing was sent yet.
+    pub fn place(&self) -> Option<(&str, u64)> {
+        Some((self.kept.journal_id.as_deref()?, self.kept.acked_seq))
     }
 
     /// Moves to `seq` in memory; [`Cursor::save`] makes it last.
