@@ -1,11 +1,16 @@
 //! The wiring: who gets what, what starts before what, and what stops after what.
 
+mod doors;
+mod refusal;
+mod stop;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,17 +20,21 @@ use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crossbeam_channel::{Receiver, Sender};
 use rustc_hash::FxHashSet;
 use serde_json::json;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
+
+use self::doors::Doors;
+pub use self::stop::STOP_LIMIT;
 
 use crate::config::{Config, ModelConfig, Secret};
 use crate::conversation::cards::Cards;
 use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::model::{self, Model, ModelSettings};
-use crate::domain::Call;
-use crate::journal::{self, Journal};
-use crate::readers::archive::{self, Archive};
+use crate::domain::{Call, Position};
+use crate::journal::{self, DataLock, HolderState, Journal};
+use crate::readers::archive::{self, Archive, Reads};
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
 };
@@ -35,8 +44,6 @@ use crate::readers::snapshot;
 use crate::routes::{self, Auth, Context, Metrics, RateLimit};
 use crate::telephony::Twiml;
 
-/// Turns in flight are given this long when the server stops.
-const DRAIN_SECONDS: u64 = 3;
 /// How often the board is told of the mirror and the disk, if something changed.
 const BOARD_INTERVAL: Duration = Duration::from_millis(500);
 const INACTIVITY_INTERVAL: Duration = Duration::from_secs(15);
@@ -58,10 +65,15 @@ pub struct Running {
     pub admin_token: Secret,
     /// Start of links to it.
     pub link_base: String,
+    lock: Arc<DataLock>,
+    doors: Doors,
     server: ServerHandle,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
     context: Data<Context>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Dropped to wake threads that rest.
+    ending: Sender<()>,
+    checkpoints: JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Starts everything: the journal first, what follows it, then the doors.
@@ -71,24 +83,30 @@ pub struct Running {
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let started = Instant::now();
     create_private(&config.data_dir)
-        .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))?;
-    let admin_token = admin_token(&config)?;
+        .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))
+        .map_err(refusal::explain)?;
     let cards = Arc::new(load_cards(&config)?);
     let twiml = twiml(&config, &cards)?;
     let model = config.model.as_ref().map(open_model).transpose()?;
+    // First of all: an Aurora that stops still has the port, and may change anything in the folder.
+    let lock = Arc::new(DataLock::wait(&config.data_dir).map_err(refusal::explain)?);
+    let admin_token = admin_token(&config).map_err(refusal::explain)?;
     let listener = TcpListener::bind(config.bind)
         .with_context(|| format!("AURORA_BIND: cannot listen on {}", config.bind))?;
     let address = listener.local_addr()?;
 
-    let stored = snapshot::load(&config.data_dir)?;
+    let stored = snapshot::load(&config.data_dir).map_err(refusal::explain)?;
     let settings = journal::Settings {
         data_dir: config.data_dir.clone(),
+        // One that cannot be read is refused below, where it is needed.
+        handed_out: handed_out(&config),
         node: config.node.as_str().into(),
         segment_bytes: config.segment_bytes,
         ..journal::Settings::default()
     };
     let saved_seq = Arc::new(AtomicU64::new(stored.as_ref().map_or(0, |it| it.1.seq)));
-    let (journal, opened) = Journal::open(settings, stored)?;
+    let (journal, opened) =
+        Journal::open_locked(Arc::clone(&lock), settings, stored).map_err(refusal::explain)?;
     info!(
         n_replayed = opened.n_replayed,
         n_open_calls = opened.n_open_calls,
@@ -103,12 +121,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
     };
     let floors = floors(&saved_seq, &mirror, config.mirrors(), &archive);
-    let threads = vec![
-        live::spawn(&live)?,
-        archiving,
-        spawn_snapshot(&config, &journal, &mirror, saved_seq)?,
-        spawn_keeper(&journal, floors)?,
-    ];
+    let (ending, end) = crossbeam_channel::bounded(0);
+    let checkpoints = spawn_snapshot(&config, &journal, &mirror, saved_seq, end.clone())?;
+    let threads = vec![live::spawn(&live)?, archiving, spawn_keeper(&journal, floors, end)?];
     let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
     let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
     if let Some(model) = model {
@@ -131,17 +146,31 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         desk,
         live,
         mirror,
+        reads: Reads::new(archive.path().to_owned()),
         archive,
         started,
     });
-    let server = serve(listener, &context)?;
+    let doors = Doors::new(&listener)?;
+    let server = serve(listener, &context, &doors)?;
     let handle = server.handle();
     let served = tokio::spawn(server);
+    lock.announce(HolderState::Serving, Some(address));
     tokio::spawn(tell_the_board(Data::clone(&context)));
     tokio::spawn(end_inactive_calls(Data::clone(&context)));
     info!(%address, started_ms = started.elapsed().as_millis() as u64, "Aurora answers.");
-    let threads = Mutex::new(threads);
-    Ok(Running { address, admin_token, link_base, server: handle, served, context, threads })
+    Ok(Running {
+        address,
+        admin_token,
+        link_base,
+        lock,
+        doors,
+        server: handle,
+        served,
+        context,
+        ending,
+        checkpoints,
+        threads,
+    })
 }
 
 impl Running {
@@ -151,35 +180,6 @@ impl Running {
     /// The server's own.
     pub async fn served(&mut self) -> anyhow::Result<()> {
         (&mut self.served).await??;
-        Ok(())
-    }
-
-    /// Takes no new calls in, finishes the turns in flight, writes the last checkpoint, and lets
-    /// the journal go.
-    ///
-    /// # Errors
-    /// If the last checkpoint cannot be written; the journal has everything all the same.
-    pub async fn stop(self) -> anyhow::Result<()> {
-        let context = self.context;
-        // Streams end at once; their browsers come back by themselves.
-        context.live.close();
-        self.server.stop(true).await;
-        let threads = self.threads.into_inner().unwrap_or_else(PoisonError::into_inner);
-        tokio::task::spawn_blocking(move || {
-            context.mirror.stop();
-            context.journal.close();
-            for thread in threads {
-                if thread.join().is_err() {
-                    error!("A reader's thread ended by a defect.");
-                }
-            }
-            let (state, seq) = context.journal.snapshot_at_head();
-            let position = context.journal.position(seq);
-            let sync_of = |call: &Call| context.mirror.sync_of(call);
-            snapshot::save(&context.config.data_dir, &state, position, &sync_of)
-        })
-        .await??;
-        info!("Stopped.");
         Ok(())
     }
 
@@ -200,20 +200,33 @@ impl Running {
 fn serve(
     listener: TcpListener,
     context: &Data<Context>,
+    doors: &Doors,
 ) -> std::io::Result<actix_web::dev::Server> {
     let (shared, workers) = (Data::clone(context), context.config.workers);
+    let (entrance, counter) = (doors.clone(), doors.clone());
     let server = HttpServer::new(move || {
         journal::wake_together();
-        App::new().configure(|service| routes::configure(service, &shared))
+        let entrance = Rc::new(entrance.clone());
+        App::new()
+            .configure(|service| routes::configure(service, &shared))
+            .wrap_fn(move |request, service| entrance.pass(request, service))
     })
+    .on_connect(move |connection, data| counter.opened(connection, data))
     .workers(workers)
     .disable_signals()
     // A browser that goes away is noticed at once, not at the next failed write.
     .h1_allow_half_closed(false)
     .keep_alive(Duration::from_secs(75))
-    .shutdown_timeout(DRAIN_SECONDS)
+    .shutdown_timeout(STOP_LIMIT.as_secs())
     .listen(listener)?;
     Ok(server.run())
+}
+
+/// Up to where the mirror and the archive have read, as far as they tell.
+fn handed_out(config: &Config) -> Vec<Position> {
+    let mirror = firebase::Cursor::open(&mirror_file(config)).ok().and_then(|it| it.position());
+    let archive = archive::last_position(&archive::path(&config.data_dir));
+    mirror.into_iter().chain(archive).collect()
 }
 
 /// The supervisors' token: configured, or made at the first start and kept for its owner alone.
@@ -283,6 +296,11 @@ fn open_model(config: &ModelConfig) -> anyhow::Result<Model> {
     Model::new(settings).context("AURORA_LLM_URL")
 }
 
+/// Where the mirror keeps its position.
+fn mirror_file(config: &Config) -> PathBuf {
+    config.data_dir.join("readers").join("firebase.json")
+}
+
 fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> anyhow::Result<()> {
     let url = config.firebase_url.as_ref();
     let target = match (&config.firebase_emulator, url) {
@@ -305,7 +323,7 @@ fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> a
     };
     let settings = MirrorSettings::new(
         ClientSettings::new(target, credentials),
-        config.data_dir.join("readers").join("firebase.json"),
+        mirror_file(config),
         config.node.clone(),
         journal.id().to_string(),
     );
@@ -320,12 +338,14 @@ fn spawn_snapshot(
     journal: &Arc<Journal>,
     mirror: &Arc<MirrorLink>,
     saved_seq: Arc<AtomicU64>,
+    end: Receiver<()>,
 ) -> std::io::Result<JoinHandle<()>> {
     let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
     let (bell, data_dir) = (journal.bell(), config.data_dir.clone());
+    let grown_bytes = config.checkpoint_bytes;
     std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
         let sync_of = |call: &Call| mirror.sync_of(call);
-        snapshot::follow(&journal, &bell, &data_dir, &sync_of, &saved_seq);
+        snapshot::follow(&journal, &bell, &end, &data_dir, grown_bytes, &sync_of, &saved_seq);
     })
 }
 
@@ -345,11 +365,15 @@ fn floors(
     ]
 }
 
-fn spawn_keeper(journal: &Arc<Journal>, floors: Vec<Floor>) -> std::io::Result<JoinHandle<()>> {
+fn spawn_keeper(
+    journal: &Arc<Journal>,
+    floors: Vec<Floor>,
+    end: Receiver<()>,
+) -> std::io::Result<JoinHandle<()>> {
     let (journal, bell) = (Arc::clone(journal), journal.bell());
     std::thread::Builder::new()
         .name("keeper".to_owned())
-        .spawn(move || keeper::follow(&journal, &bell, &floors, keeper::PAUSE))
+        .spawn(move || keeper::follow(&journal, &bell, &end, &floors, keeper::PAUSE))
 }
 
 /// Keeps every board's view of the mirror, the disk and the archive current.

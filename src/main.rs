@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context;
 use aurora::app::{self, Running};
 use aurora::config::Config;
+use aurora::exchange::{self, Interrupt};
 use aurora::{care, load, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::warn;
+use tracing::{error, warn};
 use url::Url;
 
 /// A voice-call conversation server: answers at once, loses no word.
@@ -32,6 +33,8 @@ enum Command {
     Verify(care::verify::Options),
     Repair(care::repair::Options),
     Backup(care::backup::Options),
+    Import(exchange::import::Options),
+    Export(exchange::export::Options),
 }
 
 /// Speaks with many callers at once and reports times and throughput.
@@ -93,6 +96,15 @@ fn run() -> anyhow::Result<()> {
             let config = settings()?;
             Ok(care::verify::run(options, &config.data_dir, &mut std::io::stdout().lock())?)
         }
+        Command::Import(options) => {
+            let (place, interrupt) = at_the_data_folder()?;
+            let mut out = std::io::stdout().lock();
+            Ok(exchange::import::run(&options, &place, &interrupt, &mut out)?)
+        }
+        Command::Export(options) => {
+            let (place, interrupt) = at_the_data_folder()?;
+            Ok(exchange::export::run(&options, &place, &interrupt)?)
+        }
     }
 }
 
@@ -100,6 +112,19 @@ fn run() -> anyhow::Result<()> {
 fn settings() -> anyhow::Result<Config> {
     telemetry::init(std::env::var("RUST_LOG").ok().as_deref().or(Some("warn")))?;
     Ok(Config::from_lookup(|name| std::env::var(name).ok())?)
+}
+
+/// What a command needs that works where a server does.
+fn at_the_data_folder() -> anyhow::Result<(exchange::Place, Interrupt)> {
+    telemetry::init(std::env::var("RUST_LOG").ok().as_deref().or(Some("warn")))?;
+    let config = Config::from_lookup(|name| std::env::var(name).ok())?;
+    let place = exchange::Place {
+        data_dir: config.data_dir,
+        node: config.node,
+        max_open_calls: config.max_open_calls,
+    };
+    let interrupt = Interrupt::watch().context("signals cannot be caught")?;
+    Ok((place, interrupt))
 }
 
 fn load(options: Load) -> anyhow::Result<()> {
@@ -132,8 +157,20 @@ fn serve() -> anyhow::Result<()> {
             warn!(error = %err, "The addresses could not be printed.");
         }
         wait(&mut running).await?;
+        end_in_time()?;
         running.stop().await
     })
+}
+
+/// Ends the process if its stop hangs, on a disk for example: somebody waits to start it again.
+fn end_in_time() -> anyhow::Result<()> {
+    let limit = || {
+        std::thread::sleep(app::STOP_LIMIT);
+        error!("The stop did not end in time, so it is cut short. The journal has everything.");
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("stop".to_owned()).spawn(limit)?;
+    Ok(())
 }
 
 /// Tells a person how to go on.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::{
@@ -20,9 +21,8 @@ use crate::domain::{
 };
 use crate::journal::Journal;
 
-/// The journal must have grown by this much, and by this many times the last checkpoint, before a
-/// new one is worth its writing. Reading so much at start takes a fraction of a second.
-const GROWN_BYTES: u64 = 16 * 1024 * 1024;
+/// The journal must have grown by this many times the last checkpoint before a new one is worth its
+/// writing. Reading so much at start takes a fraction of a second.
 const GROWN_TIMES: u64 = 3;
 /// Between two looks: a checkpoint is never urgent, and each look wakes a thread.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -113,22 +113,27 @@ pub fn load(data_dir: &Path) -> Result<Option<(State, Position)>, SnapshotError>
     stored.into_state().map(Some).map_err(|why| SnapshotError::Impossible { path, why })
 }
 
-/// Writes a checkpoint whenever the journal has grown enough; the work of the thread `snapshot`.
-/// Returns when the journal is closed; the last checkpoint is the caller's. `saved_seq` is where
-/// the file on disk stands: a start needs what comes after it.
+/// Writes a checkpoint whenever the journal has grown enough, by `grown_bytes` at least; the work of
+/// the thread `snapshot`. Returns when the journal is closed, or as soon as `end` is disconnected;
+/// the last checkpoint is the caller's. `saved_seq` is where the file on disk stands: a start needs
+/// what comes after it.
 pub fn follow(
     journal: &Journal,
-    bell: &crossbeam_channel::Receiver<()>,
+    bell: &Receiver<()>,
+    end: &Receiver<()>,
     data_dir: &Path,
+    grown_bytes: u64,
     sync_of: &dyn Fn(&Call) -> SyncStatus,
     saved_seq: &AtomicU64,
 ) {
     let mut written_at = journal.stats().bytes.load(Ordering::Relaxed);
     let mut size = fs::metadata(path(data_dir)).map_or(0, |it| it.len());
     while bell.recv().is_ok() {
-        std::thread::sleep(PAUSE);
+        if end.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
         let bytes = journal.stats().bytes.load(Ordering::Relaxed);
-        if bytes - written_at < GROWN_BYTES.max(size * GROWN_TIMES) {
+        if bytes - written_at < grown_bytes.max(size * GROWN_TIMES) {
             continue;
         }
         written_at = bytes;

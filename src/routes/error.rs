@@ -10,6 +10,7 @@ use super::PLAIN_HEADERS;
 use crate::conversation::desk::DeskError;
 use crate::domain::{BadId, BadText};
 use crate::journal::JournalError;
+use crate::readers::archive::{AskError, SyntaxError};
 use crate::readers::live::SubscribeError;
 use crate::telephony::FormError;
 
@@ -38,6 +39,12 @@ pub enum ApiError {
     Desk(#[from] DeskError),
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
+    #[error(
+        "`{parameter}` is not understood: {source}. A good one: \"gas leak\" OR (smok* NOT drill)"
+    )]
+    Query { parameter: &'static str, source: SyntaxError },
+    #[error(transparent)]
+    Ask(#[from] AskError),
 }
 
 #[derive(Serialize)]
@@ -95,6 +102,21 @@ impl ApiError {
             Self::Subscribe(SubscribeError::TooMany { .. }) => {
                 (S::SERVICE_UNAVAILABLE, "too-many-streams", "Too many open streams")
             }
+            Self::Query { .. } => {
+                (S::UNPROCESSABLE_ENTITY, "invalid-query", "The words to search for are not valid")
+            }
+            Self::Ask(AskError::Cursor(_)) => {
+                (S::UNPROCESSABLE_ENTITY, "invalid-cursor", "The cursor is not valid")
+            }
+            Self::Ask(AskError::Busy) => {
+                (S::SERVICE_UNAVAILABLE, "archive-busy", "Too many questions at once")
+            }
+            Self::Ask(AskError::TooSlow { .. }) => {
+                (S::SERVICE_UNAVAILABLE, "question-too-wide", "The question is too wide")
+            }
+            Self::Ask(AskError::Archive(_)) => {
+                (S::SERVICE_UNAVAILABLE, "archive-unreadable", "The archive cannot be read")
+            }
         }
     }
 
@@ -103,6 +125,8 @@ impl ApiError {
             Self::TooMany { retry_after } => Some(*retry_after),
             Self::Desk(DeskError::TooManyCalls { .. } | DeskError::Journal(_)) => Some(5),
             Self::Subscribe(SubscribeError::TooMany { .. }) => Some(10),
+            Self::Ask(AskError::Busy) => Some(1),
+            Self::Ask(AskError::Archive(_)) => Some(10),
             _ => None,
         }
     }
@@ -119,6 +143,9 @@ impl ResponseError for ApiError {
             && !matches!(err, JournalError::Unwritable)
         {
             error!(error = %err, "A change could not be stored.");
+        }
+        if let Self::Ask(AskError::Archive(err)) = self {
+            error!(error = %err, "The archive could not be read.");
         }
         let mut response = HttpResponse::build(status);
         for header in PLAIN_HEADERS {

@@ -6,6 +6,8 @@ mod auth;
 mod body;
 mod calls;
 mod error;
+mod filters;
+mod history;
 mod limit;
 mod metrics;
 mod operators;
@@ -33,7 +35,7 @@ use crate::config::Config;
 use crate::conversation::desk::Desk;
 use crate::domain::{Call, SyncStatus};
 use crate::journal::Journal;
-use crate::readers::archive::Archive;
+use crate::readers::archive::{Archive, Reads};
 use crate::readers::firebase::MirrorLink;
 use crate::readers::live::Live;
 use crate::telephony::Twiml;
@@ -46,6 +48,7 @@ pub struct Context {
     pub live: Arc<Live>,
     pub mirror: Arc<MirrorLink>,
     pub archive: Arc<Archive>,
+    pub reads: Arc<Reads>,
     pub auth: Auth,
     pub rate: RateLimit,
     pub metrics: Metrics,
@@ -107,6 +110,7 @@ pub fn configure(service: &mut ServiceConfig, context: &Data<Context>) {
 fn looked_at(service: &mut ServiceConfig) {
     service
         .configure(calls::configure)
+        .configure(history::configure)
         .configure(streams::configure)
         .configure(sync::configure)
         .configure(session::configure)

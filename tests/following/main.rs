@@ -8,11 +8,19 @@ mod harness;
 mod browser;
 mod callers;
 mod crash;
+#[cfg(target_os = "linux")]
+mod kill_points;
 mod limits;
 mod line;
 mod mirror;
 mod mirroring;
 mod outage;
+mod restart;
 mod resume;
+mod rolling;
+#[cfg(target_os = "linux")]
+mod sick_disk;
 mod streams;
 mod subscribers;
+#[cfg(target_os = "linux")]
+mod trap;

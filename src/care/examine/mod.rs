@@ -125,11 +125,8 @@ pub fn examine(data_dir: &Path, progress: &mut Progress) -> Result<Examined, Car
 }
 
 fn cursor(data_dir: &Path) -> Result<Option<Position>, CursorError> {
-    let cursor = Cursor::open(&folder::cursor(data_dir))?;
     // An id that is none is of no journal that is here.
-    let place =
-        cursor.place().and_then(|(id, seq)| Some(Position { journal: id.parse().ok()?, seq }));
-    Ok(place)
+    Ok(Cursor::open(&folder::cursor(data_dir))?.position())
 }
 
 struct Followers<'a> {

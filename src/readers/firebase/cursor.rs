@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::failed::FailedItems;
+use crate::domain::Position;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CursorError {
@@ -65,9 +66,10 @@ impl Cursor {
         known.then_some(self.kept.acked_seq)
     }
 
-    /// The journal and the sequence that it stands at; `None`: nothing was sent yet.
-    pub fn place(&self) -> Option<(&str, u64)> {
-        Some((self.kept.journal_id.as_deref()?, self.kept.acked_seq))
+    /// Where it stands, in whichever journal.
+    pub fn position(&self) -> Option<Position> {
+        let journal = self.kept.journal_id.as_deref()?.parse().ok()?;
+        Some(Position { journal, seq: self.kept.acked_seq })
     }
 
     /// Moves to `seq` in memory; [`Cursor::save`] makes it last.
