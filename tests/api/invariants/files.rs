@@ -26,7 +26,8 @@ async fn refusal(dir: &Path, settings: &[(&str, String)]) -> Exit {
     exit
 }
 
-/// Everything in the folder but the lock.
+/// Everything in the folder but the lock, and SQLite's memory of its log, which holds no data and is
+/// made anew by whoever looks.
 fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];
@@ -35,7 +36,7 @@ fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if !path.ends_with("lock") {
+            } else if !path.ends_with("lock") && !path.ends_with("archive.db-shm") {
                 let bytes = fs::read(&path).unwrap();
                 found.push((path, bytes));
             }
