@@ -4,6 +4,7 @@
 //! append) → [`readers`] (who follows it). `docs/architecture.md` is the map.
 
 pub mod app;
+pub mod care;
 pub mod config;
 pub mod conversation;
 pub mod domain;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use aurora::app::{self, Running};
 use aurora::config::Config;
 use aurora::exchange::{self, Interrupt};
-use aurora::{load, telemetry};
+use aurora::{care, load, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, warn};
@@ -30,6 +30,9 @@ enum Command {
     Serve,
     /// Measure a running server: callers that speak, and supervisors that look.
     Load(Load),
+    Verify(care::verify::Options),
+    Repair(care::repair::Options),
+    Backup(care::backup::Options),
     Import(exchange::import::Options),
     Export(exchange::export::Options),
 }
@@ -83,6 +86,16 @@ fn run() -> anyhow::Result<()> {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(),
         Command::Load(options) => load(options),
+        Command::Backup(options) => Ok(care::backup::run(&options, &settings()?.data_dir)?),
+        Command::Repair(options) => {
+            let config = settings()?;
+            let mut out = std::io::stdout().lock();
+            Ok(care::repair::run(options, &config.data_dir, &config.node, &mut out)?)
+        }
+        Command::Verify(options) => {
+            let config = settings()?;
+            Ok(care::verify::run(options, &config.data_dir, &mut std::io::stdout().lock())?)
+        }
         Command::Import(options) => {
             let (place, interrupt) = at_the_data_folder()?;
             let mut out = std::io::stdout().lock();
@@ -93,6 +106,12 @@ fn run() -> anyhow::Result<()> {
             Ok(exchange::export::run(&options, &place, &interrupt)?)
         }
     }
+}
+
+/// What a command needs that works on the data folder.
+fn settings() -> anyhow::Result<Config> {
+    telemetry::init(std::env::var("RUST_LOG").ok().as_deref().or(Some("warn")))?;
+    Ok(Config::from_lookup(|name| std::env::var(name).ok())?)
 }
 
 /// What a command needs that works where a server does.

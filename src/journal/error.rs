@@ -20,13 +20,20 @@ pub enum JournalError {
     #[error("cannot {doing} {}", .path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error(
-        "{} line {line} is damaged: {why}; nothing was changed. Restore the file from a backup; \
-         docs/operations.md tells how to set a damaged line aside by hand",
+        "{} line {line} is damaged: {why}; nothing was changed. Restore the file from a backup, or \
+         run `aurora repair`, which sets aside what does not read and keeps all else",
         .file.display()
     )]
     Corrupt { file: PathBuf, line: u64, why: String },
     #[error("{} has format version {found}; this Aurora reads up to {known}: start a newer one", .file.display())]
     NewerFormat { file: PathBuf, found: u32, known: u32 },
+    /// Its checksum is fine, so nothing broke it.
+    #[error(
+        "{} line {line} is whole, and this Aurora does not know what it says ({why}): start a newer \
+         one; nothing was changed",
+        .file.display()
+    )]
+    Foreign { file: PathBuf, line: u64, why: String },
     #[error("the stored state does not fit the journal: {why}")]
     Mismatch { why: String },
     /// An earlier write failed and the disk has not come back yet.

@@ -66,7 +66,7 @@ pub fn recover(
         return Err(JournalError::Mismatch {
             why: format!(
                 "{} begins at record {}, and records from {} on are nowhere: restore the older \
-                 segments or total.json from a backup",
+                 segments or total.json from a backup, or run `aurora repair` to go on without them",
                 first.path.display(),
                 first.first_seq,
                 from + 1
@@ -83,7 +83,7 @@ pub fn recover(
         return Err(JournalError::Mismatch {
             why: format!(
                 "total.json stands at record {from}, but the journal ends at {head}: newer \
-                 segments are missing; restore them, or move total.json away to go on without them"
+                 segments are missing; restore them, or run `aurora repair` to go on without them"
             ),
         });
     }
@@ -99,12 +99,12 @@ fn fits(
     let why = match id {
         Some(id) if id != position.journal => format!(
             "total.json belongs to journal {}, the segments to journal {id}: restore the two \
-             together, or move total.json away to rebuild it from the segments",
+             together, or run `aurora repair` to believe the segments",
             position.journal
         ),
         None if segments.is_empty() && position.seq > 0 => format!(
             "total.json stands at record {}, but there are no segments: restore the journal \
-             folder, or move total.json away to begin anew",
+             folder, or run `aurora repair` to go on without it",
             position.seq
         ),
         _ => return Ok(()),

@@ -32,14 +32,14 @@ pub enum SnapshotError {
     #[error("cannot {doing} {}", .path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error(
-        "{} cannot be read: {source}. Nothing was changed. Restore it from a backup, or move it \
-         away: the journal rebuilds it",
+        "{} cannot be read: {source}. Nothing was changed. Restore it from a backup, or run \
+         `aurora repair`, which sets it aside: the journal rebuilds it",
         .path.display()
     )]
     Unreadable { path: PathBuf, source: serde_json::Error },
     #[error(
         "{} has an impossible content: {why}. Nothing was changed. Restore it from a backup, or \
-         move it away: the journal rebuilds it",
+         run `aurora repair`, which sets it aside: the journal rebuilds it",
         .path.display()
     )]
     Impossible { path: PathBuf, why: String },

@@ -9,6 +9,7 @@
 //! [`verify()`], and a line that cannot rest on all before it carries a mark.
 
 mod link;
+mod mended;
 mod verify;
 mod walk;
 
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
 pub use self::link::Hash;
+pub use self::mended::{Follow, follow_repair};
 pub use self::verify::{Report, verify};
 
 pub(super) use self::link::Link;

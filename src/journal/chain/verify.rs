@@ -15,10 +15,14 @@ const TELL_EVERY: u64 = 1024 * 1024;
 /// What [`verify()`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
+    /// Whether its own lines read and follow each other.
+    pub does_read: bool,
     /// Lines of the chain.
     pub n_lines: u64,
     /// Sealed segments that were compared with their line.
     pub n_compared: usize,
+    /// The last segment that was sealed, and its last record.
+    pub last_sealed: Option<(u32, u64)>,
     /// Segments of which only the line is left.
     pub n_removed: usize,
     /// Over every sealed segment that has a line; as the log has it.
@@ -28,10 +32,13 @@ pub struct Report {
     /// What does not fit together, in words. Empty: nothing that is held was changed since it was
     /// sealed, if the head is the one that was noted elsewhere.
     pub problems: Vec<String>,
+    /// What is to be known, and is nothing wrong: that a repair began the chain anew.
+    pub notes: Vec<String>,
 }
 
-/// Computes the hash of each segment in the journal's folder `dir` anew, and compares. Nobody else
-/// may be writing there. `progress` is told bytes done and in all.
+/// Computes the hash of each segment in the journal's folder `dir` anew, and compares. Beside a
+/// server that removes or rewrites segments meanwhile, try again. `progress` is told bytes done and
+/// in all.
 ///
 /// # Errors
 /// [`JournalError::Io`] if something cannot be read; what reads and is wrong is a problem in the
@@ -42,7 +49,10 @@ pub fn verify(dir: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Report, 
         n_lines: walk.n_lines,
         sealed_head: walk.head,
         head: walk.head,
+        does_read: walk.problems.is_empty(),
+        last_sealed: walk.known.last_key_value().map(|it| (*it.0, it.1.last_seq)),
         problems: walk.problems.clone(),
+        notes: walk.notes.clone(),
         ..Report::default()
     };
     let segments = held(dir, &mut report)?;
@@ -73,7 +83,7 @@ pub fn verify(dir: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Report, 
 }
 
 /// The segments whose header reads.
-fn held(dir: &Path, report: &mut Report) -> Result<Vec<Segment>, JournalError> {
+pub(super) fn held(dir: &Path, report: &mut Report) -> Result<Vec<Segment>, JournalError> {
     let files = segment::list(dir)?;
     let last = files.len().saturating_sub(1);
     let mut segments = Vec::with_capacity(files.len());

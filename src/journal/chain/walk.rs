@@ -26,6 +26,8 @@ pub struct Walk {
     /// Of the last segment that was sealed.
     pub last_seq: Option<Seq>,
     pub problems: Vec<String>,
+    /// What is to be known, and is nothing wrong.
+    pub notes: Vec<String>,
     /// Why the next line cannot rest on all before it.
     pub mark: Option<String>,
     /// Up to the end of the last whole line; what follows was being written.
@@ -67,6 +69,11 @@ impl Walk {
             if link.is_rewriting() { self.rewrite(link) } else { self.seal(link, is_sure) };
         match &link.mark {
             _ if !follows => Some("its head does not follow from the lines before it".to_owned()),
+            // There is nothing before it that it could rest on.
+            Some(mark) if self.n_lines == 1 => {
+                self.notes.push(format!("the chain begins anew: {mark}"));
+                problem
+            }
             Some(mark) => Some(format!("the chain was taken up again here: {mark}")),
             None => problem,
         }

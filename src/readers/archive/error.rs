@@ -29,8 +29,8 @@ pub enum ArchiveError {
     Unreadable { path: PathBuf, source: Box<ArchiveError> },
     #[error(
         "{} stands at record {stands_at}, but the journal ends at {ends_at}: the end of the journal \
-         is missing. Nothing was changed. Restore the missing segments, or move archive.db away: \
-         it is rebuilt from what the journal holds",
+         is missing. Nothing was changed. Restore the missing segments, or run `aurora repair`, \
+         which goes on behind the missing records",
         .path.display()
     )]
     Ahead { path: PathBuf, stands_at: Seq, ends_at: Seq },

@@ -10,10 +10,12 @@ mod catch_up;
 mod codes;
 mod error;
 mod follow;
+mod look;
 mod outage;
 mod query;
 mod read;
 mod reads;
+mod salvage;
 mod schema;
 mod status;
 mod store;
@@ -27,12 +29,14 @@ use std::time::Duration;
 pub use self::begin::Beginning;
 pub use self::catch_up::catch_up;
 pub use self::error::ArchiveError;
+pub use self::look::Look;
 pub use self::query::{
     Action, AskError, CallerFilter, Deleted, Filters, Find, HistoryQuestion, Page, PastCall, Query,
     SearchQuestion, StatusFilter, SyntaxError, Transcript,
 };
 pub use self::read::call;
 pub use self::reads::Reads;
+pub use self::salvage::{Salvaged, salvage};
 pub use self::status::{Archive, ArchiveState, ArchiveStatus};
 pub use self::store::{Store, last_position};
 pub use self::whole::{Deed, Selection, WholeCall, WholeCalls};

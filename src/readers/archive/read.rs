@@ -84,6 +84,16 @@ pub fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveE
     Ok(messages)
 }
 
+/// The message in that row.
+pub fn message_at(db: &Connection, row: i64) -> Result<Option<Arc<Message>>, ArchiveError> {
+    let mut found = db.prepare_cached(
+        "SELECT id, role, content, at, sources, answered_by, card, step FROM messages
+         WHERE id = ?1",
+    )?;
+    let found = found.query_row([row], |row| Ok(message(row))).optional()?;
+    Ok(found.transpose()?.map(Arc::new))
+}
+
 fn message(row: &Row<'_>) -> Result<Message, ArchiveError> {
     let card: Option<String> = row.get(6)?;
     let step: Option<u16> = row.get(7)?;

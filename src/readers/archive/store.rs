@@ -74,6 +74,14 @@ impl Store {
         self.n_calls
     }
 
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
+    }
+
+    pub(super) fn into_db(self) -> Connection {
+        self.db
+    }
+
     /// Up to where which journal was read; `None` for a new archive.
     pub fn position(&self) -> Option<Position> {
         self.position

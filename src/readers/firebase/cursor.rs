@@ -17,8 +17,8 @@ use crate::domain::Position;
 #[derive(Debug, thiserror::Error)]
 pub enum CursorError {
     #[error(
-        "{} can't be read as the mirror's position; put it right, or move it away to send the whole \
-         state again",
+        "{} can't be read as the mirror's position; run `aurora repair`, which sets it aside: then \
+         the whole state is sent again",
         .file.display()
     )]
     Unreadable { file: PathBuf, source: serde_json::Error },
