@@ -1,5 +1,8 @@
 //! The wiring: who gets what, what starts before what, and what stops after what.
 
+mod doors;
+mod stop;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -15,16 +18,20 @@ use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crossbeam_channel::{Receiver, Sender};
 use rustc_hash::FxHashSet;
 use serde_json::json;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
+
+use self::doors::Doors;
+pub use self::stop::STOP_LIMIT;
 
 use crate::config::{Config, ModelConfig, Secret};
 use crate::conversation::cards::Cards;
 use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::model::{self, Model, ModelSettings};
 use crate::domain::Call;
-use crate::journal::{self, Journal};
+use crate::journal::{self, DataLock, HolderState, Journal};
 use crate::readers::archive::{self, Archive};
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
@@ -35,8 +42,6 @@ use crate::readers::snapshot;
 use crate::routes::{self, Auth, Context, Metrics, RateLimit};
 use crate::telephony::Twiml;
 
-/// Turns in flight are given this long when the server stops.
-const DRAIN_SECONDS: u64 = 3;
 /// How often the board is told of the mirror and the disk, if something changed.
 const BOARD_INTERVAL: Duration = Duration::from_millis(500);
 const INACTIVITY_INTERVAL: Duration = Duration::from_secs(15);
@@ -58,9 +63,13 @@ pub struct Running {
     pub admin_token: Secret,
     /// Start of links to it.
     pub link_base: String,
+    lock: Arc<DataLock>,
+    doors: Doors,
     server: ServerHandle,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
     context: Data<Context>,
+    /// Dropped to wake threads that rest.
+    ending: Sender<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -72,10 +81,12 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let started = Instant::now();
     create_private(&config.data_dir)
         .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))?;
-    let admin_token = admin_token(&config)?;
     let cards = Arc::new(load_cards(&config)?);
     let twiml = twiml(&config, &cards)?;
     let model = config.model.as_ref().map(open_model).transpose()?;
+    // First of all: an Aurora that stops still has the port, and may change anything in the folder.
+    let lock = Arc::new(DataLock::wait(&config.data_dir)?);
+    let admin_token = admin_token(&config)?;
     let listener = TcpListener::bind(config.bind)
         .with_context(|| format!("AURORA_BIND: cannot listen on {}", config.bind))?;
     let address = listener.local_addr()?;
@@ -88,7 +99,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ..journal::Settings::default()
     };
     let saved_seq = Arc::new(AtomicU64::new(stored.as_ref().map_or(0, |it| it.1.seq)));
-    let (journal, opened) = Journal::open(settings, stored)?;
+    let (journal, opened) = Journal::open_locked(Arc::clone(&lock), settings, stored)?;
     info!(
         n_replayed = opened.n_replayed,
         n_open_calls = opened.n_open_calls,
@@ -103,10 +114,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
     };
     let floors = floors(&saved_seq, &mirror, config.mirrors(), &archive);
+    let (ending, end) = crossbeam_channel::bounded(0);
     let threads = vec![
         live::spawn(&live)?,
         archiving,
-        spawn_snapshot(&config, &journal, &mirror, saved_seq)?,
+        spawn_snapshot(&config, &journal, &mirror, end, saved_seq)?,
         spawn_keeper(&journal, floors)?,
     ];
     let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
@@ -134,14 +146,27 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         archive,
         started,
     });
-    let server = serve(listener, &context)?;
+    let doors = Doors::new(&listener)?;
+    let server = serve(listener, &context, &doors)?;
     let handle = server.handle();
     let served = tokio::spawn(server);
+    lock.announce(HolderState::Serving, Some(address));
     tokio::spawn(tell_the_board(Data::clone(&context)));
     tokio::spawn(end_inactive_calls(Data::clone(&context)));
     info!(%address, started_ms = started.elapsed().as_millis() as u64, "Aurora answers.");
     let threads = Mutex::new(threads);
-    Ok(Running { address, admin_token, link_base, server: handle, served, context, threads })
+    Ok(Running {
+        address,
+        admin_token,
+        link_base,
+        lock,
+        doors,
+        server: handle,
+        served,
+        context,
+        ending,
+        threads,
+    })
 }
 
 impl Running {
@@ -151,35 +176,6 @@ impl Running {
     /// The server's own.
     pub async fn served(&mut self) -> anyhow::Result<()> {
         (&mut self.served).await??;
-        Ok(())
-    }
-
-    /// Takes no new calls in, finishes the turns in flight, writes the last checkpoint, and lets
-    /// the journal go.
-    ///
-    /// # Errors
-    /// If the last checkpoint cannot be written; the journal has everything all the same.
-    pub async fn stop(self) -> anyhow::Result<()> {
-        let context = self.context;
-        // Streams end at once; their browsers come back by themselves.
-        context.live.close();
-        self.server.stop(true).await;
-        let threads = self.threads.into_inner().unwrap_or_else(PoisonError::into_inner);
-        tokio::task::spawn_blocking(move || {
-            context.mirror.stop();
-            context.journal.close();
-            for thread in threads {
-                if thread.join().is_err() {
-                    error!("A reader's thread ended by a defect.");
-                }
-            }
-            let (state, seq) = context.journal.snapshot_at_head();
-            let position = context.journal.position(seq);
-            let sync_of = |call: &Call| context.mirror.sync_of(call);
-            snapshot::save(&context.config.data_dir, &state, position, &sync_of)
-        })
-        .await??;
-        info!("Stopped.");
         Ok(())
     }
 
@@ -200,18 +196,24 @@ impl Running {
 fn serve(
     listener: TcpListener,
     context: &Data<Context>,
+    doors: &Doors,
 ) -> std::io::Result<actix_web::dev::Server> {
     let (shared, workers) = (Data::clone(context), context.config.workers);
+    let (entrance, counter) = (doors.clone(), doors.clone());
     let server = HttpServer::new(move || {
         journal::wake_together();
-        App::new().configure(|service| routes::configure(service, &shared))
+        let entrance = entrance.clone();
+        App::new()
+            .configure(|service| routes::configure(service, &shared))
+            .wrap_fn(move |request, service| entrance.pass(request, service))
     })
+    .on_connect(move |connection, data| counter.opened(connection, data))
     .workers(workers)
     .disable_signals()
     // A browser that goes away is noticed at once, not at the next failed write.
     .h1_allow_half_closed(false)
     .keep_alive(Duration::from_secs(75))
-    .shutdown_timeout(DRAIN_SECONDS)
+    .shutdown_timeout(STOP_LIMIT.as_secs())
     .listen(listener)?;
     Ok(server.run())
 }
@@ -319,13 +321,14 @@ fn spawn_snapshot(
     config: &Config,
     journal: &Arc<Journal>,
     mirror: &Arc<MirrorLink>,
+    end: Receiver<()>,
     saved_seq: Arc<AtomicU64>,
 ) -> std::io::Result<JoinHandle<()>> {
     let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
     let (bell, data_dir) = (journal.bell(), config.data_dir.clone());
     std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
         let sync_of = |call: &Call| mirror.sync_of(call);
-        snapshot::follow(&journal, &bell, &data_dir, &sync_of, &saved_seq);
+        snapshot::follow(&journal, &bell, &end, &data_dir, &sync_of, &saved_seq);
     })
 }
 

@@ -10,7 +10,7 @@ use aurora::config::Config;
 use aurora::{load, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::warn;
+use tracing::{error, warn};
 use url::Url;
 
 /// A voice-call conversation server: answers at once, loses no word.
@@ -113,8 +113,20 @@ fn serve() -> anyhow::Result<()> {
             warn!(error = %err, "The addresses could not be printed.");
         }
         wait(&mut running).await?;
+        end_in_time()?;
         running.stop().await
     })
+}
+
+/// Ends the process if its stop hangs, on a disk for example: somebody waits to start it again.
+fn end_in_time() -> anyhow::Result<()> {
+    let limit = || {
+        std::thread::sleep(app::STOP_LIMIT);
+        error!("The stop did not end in time, so it is cut short. The journal has everything.");
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("stop".to_owned()).spawn(limit)?;
+    Ok(())
 }
 
 /// Tells a person how to go on.

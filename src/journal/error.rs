@@ -3,13 +3,20 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Holder;
+
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     #[error(
-        "{} is in use by another Aurora; stop that one or set AURORA_DATA_DIR to another folder",
-        .dir.display()
+        "{} is in use by another Aurora{}; stop that one or set AURORA_DATA_DIR to another folder",
+        .dir.display(),
+        .holder.as_ref().map_or_else(String::new, |it| format!(" ({it})"))
     )]
-    Locked { dir: PathBuf },
+    Locked {
+        dir: PathBuf,
+        /// Unknown of one that does not tell.
+        holder: Option<Holder>,
+    },
     #[error("cannot {doing} {}", .path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
     #[error(

@@ -15,6 +15,7 @@ mod commit;
 mod error;
 mod fields;
 pub mod line;
+mod lock;
 mod reader;
 mod recovery;
 mod rewrite;
@@ -28,8 +29,8 @@ mod wake;
 mod writer;
 
 use std::cmp;
-use std::fs::{self, File, TryLockError};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,6 +42,7 @@ use tracing::warn;
 
 pub use self::commit::{Committed, Draft, Need, Pending};
 pub use self::error::JournalError;
+pub use self::lock::{DataLock, Holder, HolderState, holder};
 pub use self::reader::Reader;
 pub use self::rewrite::Rewritten;
 pub use self::settings::{Opened, Settings};
@@ -68,7 +70,7 @@ pub struct Journal {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as the journal is.
-    _lock: File,
+    _lock: Arc<DataLock>,
 }
 
 impl Journal {
@@ -82,9 +84,22 @@ impl Journal {
         settings: Settings,
         start: Option<(State, Position)>,
     ) -> Result<(Arc<Self>, Opened), JournalError> {
-        let dir = settings.data_dir.join("journal");
+        make_folder(&settings.data_dir, &folder(&settings))?;
+        let lock = DataLock::take(&settings.data_dir)?;
+        Self::open_locked(Arc::new(lock), settings, start)
+    }
+
+    /// As [`Journal::open`], in a data folder that is ours already.
+    ///
+    /// # Errors
+    /// As [`Journal::open`], but [`JournalError::Locked`].
+    pub fn open_locked(
+        lock: Arc<DataLock>,
+        settings: Settings,
+        start: Option<(State, Position)>,
+    ) -> Result<(Arc<Self>, Opened), JournalError> {
+        let dir = folder(&settings);
         make_folder(&settings.data_dir, &dir)?;
-        let lock = lock(&settings.data_dir)?;
         let mut view = View::new(settings.ring_bytes);
         let stored_id = start.as_ref().map(|it| it.1.journal);
         let found = recovery::recover(&dir, start, |record, size, bytes_left| {
@@ -262,6 +277,10 @@ impl Drop for Journal {
     }
 }
 
+fn folder(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("journal")
+}
+
 /// Makes the journal's folder where there is none yet. Its entry and its parent's are synced: a
 /// durable record in a folder that a power cut takes away is not durable.
 fn make_folder(data_dir: &Path, dir: &Path) -> Result<(), JournalError> {
@@ -275,20 +294,4 @@ fn make_folder(data_dir: &Path, dir: &Path) -> Result<(), JournalError> {
         let _ = segment::sync_folder(parent);
     }
     Ok(())
-}
-
-/// Takes the folder for this process, until the file is dropped.
-fn lock(dir: &Path) -> Result<File, JournalError> {
-    let path = dir.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(JournalError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(err)) => Err(JournalError::io("lock", path)(err)),
-    }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::{
@@ -114,11 +115,12 @@ pub fn load(data_dir: &Path) -> Result<Option<(State, Position)>, SnapshotError>
 }
 
 /// Writes a checkpoint whenever the journal has grown enough; the work of the thread `snapshot`.
-/// Returns when the journal is closed; the last checkpoint is the caller's. `saved_seq` is where
-/// the file on disk stands: a start needs what comes after it.
+/// Returns when the journal is closed, at once if `end` is disconnected too; the last checkpoint is
+/// the caller's. `saved_seq` is where the file on disk stands: a start needs what comes after it.
 pub fn follow(
     journal: &Journal,
-    bell: &crossbeam_channel::Receiver<()>,
+    bell: &Receiver<()>,
+    end: &Receiver<()>,
     data_dir: &Path,
     sync_of: &dyn Fn(&Call) -> SyncStatus,
     saved_seq: &AtomicU64,
@@ -126,7 +128,7 @@ pub fn follow(
     let mut written_at = journal.stats().bytes.load(Ordering::Relaxed);
     let mut size = fs::metadata(path(data_dir)).map_or(0, |it| it.len());
     while bell.recv().is_ok() {
-        std::thread::sleep(PAUSE);
+        let _ = end.recv_timeout(PAUSE);
         let bytes = journal.stats().bytes.load(Ordering::Relaxed);
         if bytes - written_at < GROWN_BYTES.max(size * GROWN_TIMES) {
             continue;

@@ -80,6 +80,8 @@ async fn one_folder_is_one_servers() {
 
     let said = second.expect_err("the folder is taken").stderr;
     assert!(said.contains("in use by another Aurora"), "{said}");
+    let who = format!("(process {} on {})", app.pid(), app.host_port());
+    assert!(said.contains(&who), "{said}");
     assert!(said.contains("AURORA_DATA_DIR") && said.contains(app.data_dir().to_str().unwrap()));
     // The first one does not notice, and its folder is free when it is gone, however it went.
     assert!(app.say("+15550100", "We are outside").await.durable);

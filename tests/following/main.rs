@@ -13,6 +13,8 @@ mod line;
 mod mirror;
 mod mirroring;
 mod outage;
+mod restart;
 mod resume;
+mod rolling;
 mod streams;
 mod subscribers;

@@ -16,12 +16,22 @@ pub struct Event {
     pub data: Value,
 }
 
+impl Event {
+    /// The sequence in its id.
+    pub fn seq(&self) -> Option<u64> {
+        self.id.as_ref()?.rsplit_once('-')?.1.parse().ok()
+    }
+}
+
 /// An open stream.
 #[derive(Debug)]
 pub struct EventStream {
     /// Of the last event that had one.
     pub last_id: Option<String>,
+    /// After how many ms to come back, each time that it was told.
+    pub retries_ms: Vec<u32>,
     path: String,
+    request: reqwest::RequestBuilder,
     response: reqwest::Response,
     unread: Vec<u8>,
     events: VecDeque<Event>,
@@ -33,13 +43,19 @@ impl EventStream {
     /// # Panics
     /// Unless it is a stream.
     pub async fn open(app: &TestApp, path: &str, last_id: Option<&str>) -> Self {
-        let mut request = app
+        let request = app
             .request(Method::GET, path)
             .bearer_auth(&app.token)
             .header("accept", "text/event-stream");
-        if let Some(id) = last_id {
-            request = request.header("last-event-id", id);
-        }
+        Self::send(request, path, last_id).await
+    }
+
+    async fn send(request: reqwest::RequestBuilder, path: &str, last_id: Option<&str>) -> Self {
+        let same = request.try_clone().expect("it has no body");
+        let request = match last_id {
+            Some(id) => request.header("last-event-id", id),
+            None => request,
+        };
         let response = tokio::time::timeout(PATIENCE, request.send()).await;
         let response = response.expect("the stream opens in time").expect("the server answers");
         assert_eq!(response.status(), 200);
@@ -47,7 +63,9 @@ impl EventStream {
         assert_eq!(kind, Some("text/event-stream"));
         Self {
             last_id: last_id.map(str::to_owned),
+            retries_ms: Vec::new(),
             path: path.to_owned(),
+            request: same,
             response,
             unread: Vec::new(),
             events: VecDeque::new(),
@@ -57,6 +75,12 @@ impl EventStream {
     /// Opens it again where this one is, as a browser does that lost its connection.
     pub async fn resume(&self, app: &TestApp) -> Self {
         Self::open(app, &self.path, self.last_id.as_deref()).await
+    }
+
+    /// As [`EventStream::resume`], at the same address.
+    pub async fn reopen(&self) -> Self {
+        let request = self.request.try_clone().expect("it has no body");
+        Self::send(request, &self.path, self.last_id.as_deref()).await
     }
 
     /// The next event; `None` when the server has closed the stream.
@@ -108,6 +132,8 @@ impl EventStream {
         while let Some(end) = self.unread.windows(2).position(|it| it == b"\n\n") {
             let block: Vec<u8> = self.unread.drain(..end + 2).collect();
             let block = String::from_utf8(block).expect("streams are UTF-8");
+            let retries = block.lines().filter_map(|it| it.strip_prefix("retry: "));
+            self.retries_ms.extend(retries.map(|it| it.parse::<u32>().expect("it is in ms")));
             self.events.extend(parse(&block));
         }
     }

@@ -177,6 +177,11 @@ impl TestApp {
         (self.process.wait(), asked.elapsed())
     }
 
+    /// Waits until it has ended, which somebody else sees to.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        self.process.wait()
+    }
+
     /// Ends it as a crash does.
     pub fn kill(&mut self) {
         self.process.kill();

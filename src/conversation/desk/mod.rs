@@ -11,6 +11,7 @@
 //!   own task, once.
 
 mod answer;
+mod closing;
 mod decide;
 mod fixed;
 mod lines;
@@ -31,6 +32,7 @@ pub use self::lines::{Greeting, Line};
 pub use self::redelivery::GRACE;
 pub use self::stats::{DeskStats, Stage};
 
+use self::closing::{Asking, Questions};
 use self::decide::{Decided, Outcome, Said, Words};
 use self::lines::Silences;
 use self::redelivery::{Delivery, Key, Redeliveries};
@@ -49,6 +51,7 @@ pub struct Desk {
     /// Replaced as a whole when they are reloaded.
     cards: RwLock<Arc<Cards>>,
     model: Option<Model>,
+    questions: Questions,
     limits: Limits,
     redeliveries: Redeliveries,
     silences: Silences,
@@ -73,6 +76,7 @@ impl Desk {
             triage: Triage::builtin(),
             cards: RwLock::new(cards),
             model,
+            questions: Questions::default(),
             limits,
             redeliveries: Redeliveries::default(),
             silences: Silences::default(),
@@ -140,9 +144,10 @@ impl Desk {
         let words = self.words(turn);
         self.silences.spoke(&turn.caller);
         // In a box, as the others that are rare: a turn's task stays small to make and move.
-        let asking = self.question(&words).map(|ask| Box::pin(self.turn_with_model(&words, ask)));
-        let answer = match asking {
-            Some(asking) => asking.await,
+        let asking = self.question(&words).and_then(|ask| Some((ask, self.questions.begin()?)));
+        let with_model = asking.map(|(ask, it)| Box::pin(self.turn_with_model(&words, ask, it)));
+        let answer = match with_model {
+            Some(answer) => answer.await,
             None => self.turn_with_cards(&words).await,
         };
         match answer {
@@ -212,14 +217,19 @@ impl Desk {
     }
 
     /// The words go to disk while the model thinks.
-    async fn turn_with_model(&self, words: &Words, ask: Ask) -> Result<Answer, DeskError> {
+    async fn turn_with_model(
+        &self,
+        words: &Words,
+        ask: Ask,
+        asking: Asking<'_>,
+    ) -> Result<Answer, DeskError> {
         let Some(model) = &self.model else { return self.turn_with_cards(words).await };
         let (own, limits) = (words.clone(), self.limits);
         let taken = self.journal.submit(Need::Answer, move |state, draft| {
             decide::listen(state, draft, own, None, limits)
         });
         let started = Instant::now();
-        let thinking = std::pin::pin!(model.answer(ask));
+        let thinking = std::pin::pin!(asking.wait_for(model.answer(ask)));
         let (committed, modelled) = match select(taken, thinking).await {
             Either::Left((taken, thinking)) => {
                 let committed: Committed<Decided> = taken?;

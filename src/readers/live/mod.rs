@@ -224,7 +224,7 @@ impl Live {
         self.news.send_modify(|it| it.controls = version);
     }
 
-    /// Ends every stream at once.
+    /// Ends every stream, each after what it has still to tell. Who comes later is sent away, too.
     pub fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
         self.news.send_modify(|it| it.is_closed = true);

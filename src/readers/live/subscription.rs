@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::domain::{Position, Seq, Timestamp};
 
 /// API.md: every 15 s.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A restart takes a second or two, and a thousand boards cost the new server a few each ms.
+const RETRY_MS: Range<u32> = 1_000..4_000;
 
 /// A cursor in the order of events. Lives on the server thread that made it.
 pub struct Subscription {
@@ -33,6 +36,14 @@ pub struct Subscription {
     first: VecDeque<Bytes>,
     heartbeat: Pin<Box<Sleep>>,
     is_over: bool,
+    /// It was told that the server ends, and when to come back.
+    is_dismissed: bool,
+}
+
+/// When to come back after the connection was lost: each browser at a time of its own, so that
+/// not all of them come at once.
+fn retry() -> Bytes {
+    Bytes::from(format!("retry: {}\n\n", rand::random_range(RETRY_MS)))
 }
 
 impl std::fmt::Debug for Subscription {
@@ -52,16 +63,15 @@ impl Subscription {
         let slot = local::enter(&live, topic);
         // The first heartbeats of many who come at once are spread over the whole interval.
         let phase = HEARTBEAT.mul_f64(rand::random_range(0.5..1.0));
-        // Browsers that lose a server come back spread out, too.
-        let retry = format!("retry: {}\n\n", rand::random_range(1_000..4_000));
         let mut own = Self {
             slot,
             topic,
             cursor: 0,
             controls: 0,
-            first: VecDeque::from([Bytes::from(retry)]),
+            first: VecDeque::from([retry()]),
             heartbeat: Box::pin(sleep_until(Instant::now() + phase)),
             is_over: false,
+            is_dismissed: false,
             live,
         };
         let held = last.filter(|it| {
@@ -127,6 +137,20 @@ impl Subscription {
             return None;
         }
     }
+
+    /// What there is still to tell, then when to come back, then nothing.
+    fn last_bytes(&mut self) -> Option<Bytes> {
+        if self.is_dismissed {
+            return None;
+        }
+        if self.slot.pending_from().is_none() && self.live.head() > self.cursor {
+            self.slot.set_pending(Some(self.cursor + 1));
+        }
+        self.next_bytes().or_else(|| {
+            self.is_dismissed = true;
+            Some(retry())
+        })
+    }
 }
 
 impl Stream for Subscription {
@@ -134,7 +158,7 @@ impl Stream for Subscription {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.live.is_closed() {
-            return Poll::Ready(None);
+            return Poll::Ready(self.last_bytes().map(Ok));
         }
         self.slot.register(cx.waker());
         if let Some(bytes) = self.next_bytes() {
