@@ -7,6 +7,7 @@ pub mod app;
 pub mod config;
 pub mod conversation;
 pub mod domain;
+pub mod erasure;
 pub mod journal;
 pub mod load;
 pub mod readers;

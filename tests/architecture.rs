@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use paths::{Found, paths};
 
 /// Who may know whom, besides itself. A reader is a folder or file below `readers`.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &[]),
@@ -21,7 +21,9 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("telephony", &["domain"]),
     ("journal", &["domain"]),
     ("conversation", &["journal", "domain"]),
-    ("routes", &["conversation", "readers", "journal", "telephony", "domain", "config"]),
+    // Reaches everybody who holds words.
+    ("erasure", &["conversation", "readers", "journal", "domain"]),
+    ("routes", &["conversation", "erasure", "readers", "journal", "telephony", "domain", "config"]),
 ];
 /// What any reader may know.
 const READER: [&str; 2] = ["journal", "domain"];

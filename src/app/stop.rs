@@ -14,7 +14,6 @@ use super::Running;
 use crate::domain::Call;
 use crate::journal::HolderState;
 use crate::readers::live::Live;
-use crate::readers::snapshot;
 
 /// A stop takes at most this long, also if something hangs. Whoever runs the process ends it then;
 /// what was answered as durable is.
@@ -79,10 +78,8 @@ impl Running {
                     error!("A reader's thread ended by a defect.");
                 }
             }
-            let (state, seq) = context.journal.snapshot_at_head();
-            let position = context.journal.position(seq);
             let sync_of = |call: &Call| context.mirror.sync_of(call);
-            snapshot::save(&context.config.data_dir, &state, position, &sync_of)
+            context.checkpoint.save(&context.journal, &sync_of)
         })
         .await??;
         let took_ms = began.elapsed().as_millis() as u64;

@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod calls;
 mod error;
+mod keeping;
 mod limit;
 mod metrics;
 mod operators;
@@ -32,10 +33,12 @@ pub use self::metrics::Metrics;
 use crate::config::Config;
 use crate::conversation::desk::Desk;
 use crate::domain::{Call, SyncStatus};
+use crate::erasure::Eraser;
 use crate::journal::Journal;
 use crate::readers::archive::Archive;
 use crate::readers::firebase::MirrorLink;
 use crate::readers::live::Live;
+use crate::readers::snapshot::Checkpoint;
 use crate::telephony::Twiml;
 
 /// All that the routes reach.
@@ -46,6 +49,8 @@ pub struct Context {
     pub live: Arc<Live>,
     pub mirror: Arc<MirrorLink>,
     pub archive: Arc<Archive>,
+    pub checkpoint: Arc<Checkpoint>,
+    pub eraser: Arc<Eraser>,
     pub auth: Auth,
     pub rate: RateLimit,
     pub metrics: Metrics,
@@ -107,6 +112,7 @@ pub fn configure(service: &mut ServiceConfig, context: &Data<Context>) {
 fn looked_at(service: &mut ServiceConfig) {
     service
         .configure(calls::configure)
+        .configure(keeping::configure)
         .configure(streams::configure)
         .configure(sync::configure)
         .configure(session::configure)

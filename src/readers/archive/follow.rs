@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 use tracing::{error, warn};
 
 use super::begin::Beginning;
 use super::error::ArchiveError;
 use super::outage::Outage;
-use super::status::{Archive, ArchiveState};
+use super::status::{Archive, ArchiveState, Scrubbed};
 use super::store::Store;
 use crate::domain::{Event, Seq, Timestamp};
 use crate::journal::{Journal, JournalError, Need, Reader};
@@ -129,6 +129,9 @@ impl Follower {
         let n_records = self.take_in()?;
         self.checkpoint_if_due()?;
         self.let_ended_go()?;
+        while let Ok(reply) = self.archive.scrubs().try_recv() {
+            self.scrub(&reply)?;
+        }
         if self.outage.is_on() {
             self.outage.is_over(Instant::now());
             self.archive.recovered();
@@ -224,16 +227,40 @@ impl Follower {
         Ok(())
     }
 
+    /// Leaves no trace of what was deleted up to here, and says how that went.
+    fn scrub(&mut self, reply: &Sender<Scrubbed>) -> Result<(), ArchiveError> {
+        let Some(own) = &mut self.opened else { return Ok(()) };
+        let scrubbed = own.store.scrub();
+        let told = match &scrubbed {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("somebody is reading what was there before".to_owned()),
+            Err(err) => Err(err.to_string()),
+        };
+        if told.is_ok() {
+            self.archive.set_durable(own.reader.position());
+            (own.n_waiting, own.waits_since) = (0, None);
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = reply.try_send(told);
+        scrubbed.map(|_| ())
+    }
+
     /// Waits for news; whether the journal goes on.
-    fn rest(&self) -> bool {
-        match self.bell.recv_timeout(TICK) {
-            Ok(()) => {
-                // Nobody sends on it but to end this wait.
-                let _ = self.archive.hurry().recv_timeout(GATHER);
-                true
+    fn rest(&mut self) -> bool {
+        let asked = select! {
+            recv(self.bell) -> ring => {
+                if ring.is_ok() {
+                    // Nobody sends on it but to end this wait.
+                    let _ = self.archive.hurry().recv_timeout(GATHER);
+                }
+                return ring.is_ok();
             }
-            Err(RecvTimeoutError::Timeout) => true,
-            Err(RecvTimeoutError::Disconnected) => false,
+            recv(self.archive.scrubs()) -> reply => reply.ok(),
+            default(TICK) => None,
+        };
+        match asked.map(|reply| self.scrub(&reply)) {
+            None | Some(Ok(())) => true,
+            Some(Err(err)) => self.sit_out(&err),
         }
     }
 

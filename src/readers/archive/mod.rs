@@ -9,6 +9,7 @@ mod begin;
 mod codes;
 mod error;
 mod follow;
+mod keeping;
 mod outage;
 mod read;
 mod schema;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use self::begin::Beginning;
 pub use self::error::ArchiveError;
+pub use self::keeping::{KeptCall, calls_of, kept_call, past_policy, past_undo};
 pub use self::read::call;
 pub use self::status::{Archive, ArchiveState, ArchiveStatus};
 pub use self::store::Store;
