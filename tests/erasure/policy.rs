@@ -1,5 +1,6 @@
 //! The policy: what is old goes out of sight, later for good; what is held stays.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -143,6 +144,48 @@ async fn old_calls_go_by_their_urgency_and_held_ones_stay() {
         assert!(!holding(dir.path(), &[&word]).is_empty(), "{word}");
     }
     assert_chain_holds(dir.path(), true);
+}
+
+/// A word of eight letters that all share, and four of its own. Scattered, so that those who go
+/// and those who stay lie side by side in the index; and close, so that only whole words differ.
+fn own_word(n: u32) -> String {
+    let scattered = n * 7_919 % 40_009;
+    let letters = (0..4)
+        .rev()
+        .map(|place| char::from(b'a' + u8::try_from(scattered / 26_u32.pow(place) % 26).unwrap()));
+    format!("eszycidp{}", letters.collect::<String>())
+}
+
+#[tokio::test]
+async fn the_index_keeps_no_word_as_a_mark_between_its_pages() {
+    const WORDS: u32 = 10;
+    let dir = TempDir::new().unwrap();
+    let calls = (0..3_000_u16).map(|n| {
+        let deleted = (n % 2 == 0).then_some(40);
+        let mut call = past(n, 50, Urgency::Normal, deleted, false);
+        let words: Vec<_> = (0..WORDS).map(|it| own_word(u32::from(n) * WORDS + it)).collect();
+        Arc::make_mut(&mut call.messages[0]).content = words.join(" ").into();
+        call
+    });
+    write(dir.path(), calls.collect()).await;
+
+    let mut app = start(dir.path(), "", "30").await;
+    wait_until("half of them are gone", async || {
+        let erasures = app.get_json("/api/erasures").await;
+        let done = erasures["erasures"].as_array().unwrap().iter();
+        done.map(|it| it["n_calls"].as_u64().unwrap()).sum::<u64>() == 1_500
+    })
+    .await;
+    app.stop_gracefully();
+
+    let bytes = std::fs::read(dir.path().join("archive.db")).unwrap();
+    let gone: BTreeSet<String> =
+        (0..3_000).step_by(2).flat_map(|n| (n * WORDS..(n + 1) * WORDS).map(own_word)).collect();
+    let found = memchr::memmem::find_iter(&bytes, "eszycidp")
+        .filter_map(|at| std::str::from_utf8(bytes.get(at..at + 12)?).ok());
+    let (left, stay): (Vec<&str>, Vec<&str>) = found.partition(|it| gone.contains(*it));
+    assert_eq!(left, [""; 0]);
+    assert!(stay.len() >= 15_000, "{}", stay.len());
 }
 
 #[tokio::test]
