@@ -273,9 +273,9 @@ impl Eraser {
 
     /// Does all the steps, each failure followed by another try; `None` when the server stops.
     fn finish(&self, marker: &Marker) -> Option<Receipt> {
-        let mut pause = PAUSES.0;
+        let (mut pause, mut is_rewritten) = (PAUSES.0, false);
         loop {
-            let err = match self.steps(marker) {
+            let err = match self.steps(marker, &mut is_rewritten) {
                 Ok(receipt) => return Some(receipt),
                 Err(err) => err,
             };
@@ -292,15 +292,19 @@ impl Eraser {
         }
     }
 
-    fn steps(&self, marker: &Marker) -> Result<Receipt, StepError> {
+    /// `is_rewritten`: the long ones are done, and need not be again for the sake of the others.
+    fn steps(&self, marker: &Marker, is_rewritten: &mut bool) -> Result<Receipt, StepError> {
         let ids: FxHashSet<CallId> = marker.call_ids.iter().copied().collect();
         let last = marker.seqs.map_or(0, |it| it.1);
-        if !ids.is_empty() {
+        if !ids.is_empty() && !*is_rewritten {
             self.journal.seal()?;
             let reason = marker.receipt_id.replace('_', " ");
             self.journal.rewrite(&reason, |record| redact::redact(record, &ids), |_, _| ())?;
             self.archive.scrub(last, STEP).map_err(StepError::Archive)?;
             self.checkpoint.save(&self.journal, &|call: &Call| self.mirror.sync_of(call))?;
+            *is_rewritten = true;
+        }
+        if !ids.is_empty() {
             match self.mirror.forget(&marker.call_ids, last, MIRROR) {
                 Some(true) => {}
                 Some(false) => return Err(StepError::Mirror),
