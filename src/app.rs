@@ -2,13 +2,15 @@
 
 mod doors;
 mod erase;
+mod refusal;
 mod stop;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,11 +34,11 @@ use crate::conversation::cards::Cards;
 use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::keeping::Keeping;
 use crate::conversation::model::{self, Model, ModelSettings};
-use crate::domain::{Call, Timestamp};
+use crate::domain::{Call, Position, Timestamp};
 use crate::erasure::retention::Policy;
 use crate::erasure::{self, Eraser, ErasureError};
 use crate::journal::{self, DataLock, HolderState, Journal};
-use crate::readers::archive::{self, Archive};
+use crate::readers::archive::{self, Archive, Reads};
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
 };
@@ -77,7 +79,8 @@ pub struct Running {
     context: Data<Context>,
     /// Dropped to wake threads that rest.
     ending: Sender<()>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    checkpoints: JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Starts everything: the journal first, what follows it, then the doors.
@@ -87,22 +90,24 @@ pub struct Running {
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let started = Instant::now();
     create_private(&config.data_dir)
-        .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))?;
+        .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))
+        .map_err(refusal::explain)?;
     let cards = Arc::new(load_cards(&config)?);
     let twiml = twiml(&config, &cards)?;
     let model = config.model.as_ref().map(open_model).transpose()?;
     // First of all: an Aurora that stops still has the port, and may change anything in the folder.
-    let lock = Arc::new(DataLock::wait(&config.data_dir)?);
-    let admin_token = admin_token(&config)?;
+    let lock = Arc::new(DataLock::wait(&config.data_dir).map_err(refusal::explain)?);
+    let admin_token = admin_token(&config).map_err(refusal::explain)?;
     let listener = TcpListener::bind(config.bind)
         .with_context(|| format!("AURORA_BIND: cannot listen on {}", config.bind))?;
     let address = listener.local_addr()?;
 
-    let stored = snapshot::load(&config.data_dir)?;
+    let stored = snapshot::load(&config.data_dir).map_err(refusal::explain)?;
     let saved_seq = stored.as_ref().map_or(0, |it| it.1.seq);
     let checkpoint = Arc::new(Checkpoint::new(config.data_dir.clone(), saved_seq));
     let (journal, opened) =
-        Journal::open_locked(Arc::clone(&lock), journal_settings(&config), stored)?;
+        Journal::open_locked(Arc::clone(&lock), journal_settings(&config), stored)
+            .map_err(refusal::explain)?;
     info!(
         n_replayed = opened.n_replayed,
         n_open_calls = opened.n_open_calls,
@@ -118,13 +123,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     };
     let floors = floors(&checkpoint, &mirror, config.mirrors(), &archive);
     let (ending, end) = crossbeam_channel::bounded(0);
-    let threads = vec![
-        live::spawn(&live)?,
-        archiving,
-        spawn_snapshot(&checkpoint, &journal, &mirror, end)?,
-        spawn_keeper(&journal, floors)?,
-    ];
-    let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
+    let checkpoints = spawn_snapshot(&config, &checkpoint, &journal, &mirror, end.clone())?;
+    let threads = vec![live::spawn(&live)?, archiving, spawn_keeper(&journal, floors, end)?];
     let eraser = Arc::new(Eraser {
         data_dir: config.data_dir.clone(),
         journal: Arc::clone(&journal),
@@ -142,6 +142,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         Err(err) => warn!(error = %err, "An erasure that was begun waits."),
         Ok(_) => {}
     }
+    let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
     let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
     if let Some(model) = model {
         tokio::spawn(async move {
@@ -163,6 +164,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         desk,
         live,
         mirror,
+        reads: Reads::new(archive.path().to_owned()),
         archive,
         checkpoint,
         eraser,
@@ -177,7 +179,6 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     tokio::spawn(end_inactive_calls(Data::clone(&context)));
     tokio::spawn(keep_to_the_policy(Data::clone(&context)));
     info!(%address, started_ms = started.elapsed().as_millis() as u64, "Aurora answers.");
-    let threads = Mutex::new(threads);
     Ok(Running {
         address,
         admin_token,
@@ -188,6 +189,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         served,
         context,
         ending,
+        checkpoints,
         threads,
     })
 }
@@ -225,7 +227,7 @@ fn serve(
     let (entrance, counter) = (doors.clone(), doors.clone());
     let server = HttpServer::new(move || {
         journal::wake_together();
-        let entrance = entrance.clone();
+        let entrance = Rc::new(entrance.clone());
         App::new()
             .configure(|service| routes::configure(service, &shared))
             .wrap_fn(move |request, service| entrance.pass(request, service))
@@ -239,6 +241,13 @@ fn serve(
     .shutdown_timeout(STOP_LIMIT.as_secs())
     .listen(listener)?;
     Ok(server.run())
+}
+
+/// Up to where the mirror and the archive have read, as far as they tell.
+fn handed_out(config: &Config) -> Vec<Position> {
+    let mirror = firebase::Cursor::open(&mirror_file(config)).ok().and_then(|it| it.position());
+    let archive = archive::last_position(&archive::path(&config.data_dir));
+    mirror.into_iter().chain(archive).collect()
 }
 
 /// The supervisors' token: configured, or made at the first start and kept for its owner alone.
@@ -308,6 +317,11 @@ fn open_model(config: &ModelConfig) -> anyhow::Result<Model> {
     Model::new(settings).context("AURORA_LLM_URL")
 }
 
+/// Where the mirror keeps its position.
+fn mirror_file(config: &Config) -> PathBuf {
+    config.data_dir.join("readers").join("firebase.json")
+}
+
 fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> anyhow::Result<()> {
     let url = config.firebase_url.as_ref();
     let target = match (&config.firebase_emulator, url) {
@@ -330,7 +344,7 @@ fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> a
     };
     let settings = MirrorSettings::new(
         ClientSettings::new(target, credentials),
-        config.data_dir.join("readers").join("firebase.json"),
+        mirror_file(config),
         config.node.clone(),
         journal.id().to_string(),
     );
@@ -350,6 +364,8 @@ fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> a
 fn journal_settings(config: &Config) -> journal::Settings {
     journal::Settings {
         data_dir: config.data_dir.clone(),
+        // One that cannot be read is refused by its reader.
+        handed_out: handed_out(config),
         node: config.node.as_str().into(),
         segment_bytes: config.segment_bytes,
         ..journal::Settings::default()
@@ -357,6 +373,7 @@ fn journal_settings(config: &Config) -> journal::Settings {
 }
 
 fn spawn_snapshot(
+    config: &Config,
     checkpoint: &Arc<Checkpoint>,
     journal: &Arc<Journal>,
     mirror: &Arc<MirrorLink>,
@@ -364,9 +381,10 @@ fn spawn_snapshot(
 ) -> std::io::Result<JoinHandle<()>> {
     let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
     let (bell, checkpoint) = (journal.bell(), Arc::clone(checkpoint));
+    let grown_bytes = config.checkpoint_bytes;
     std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
         let sync_of = |call: &Call| mirror.sync_of(call);
-        snapshot::follow(&journal, &bell, &end, &checkpoint, &sync_of);
+        snapshot::follow(&journal, &bell, &end, &checkpoint, grown_bytes, &sync_of);
     })
 }
 
@@ -386,11 +404,15 @@ fn floors(
     ]
 }
 
-fn spawn_keeper(journal: &Arc<Journal>, floors: Vec<Floor>) -> std::io::Result<JoinHandle<()>> {
+fn spawn_keeper(
+    journal: &Arc<Journal>,
+    floors: Vec<Floor>,
+    end: Receiver<()>,
+) -> std::io::Result<JoinHandle<()>> {
     let (journal, bell) = (Arc::clone(journal), journal.bell());
     std::thread::Builder::new()
         .name("keeper".to_owned())
-        .spawn(move || keeper::follow(&journal, &bell, &floors, keeper::PAUSE))
+        .spawn(move || keeper::follow(&journal, &bell, &end, &floors, keeper::PAUSE))
 }
 
 /// Keeps every board's view of the mirror, the disk and the archive current.

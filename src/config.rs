@@ -49,6 +49,8 @@ pub struct Config {
     /// `AURORA_SEGMENT_MIB`: size at which a file of the journal is closed and the next begun.
     /// Default 64.
     pub segment_bytes: u64,
+    /// `AURORA_CHECKPOINT_MIB`: growth of the journal that is worth a new `total.json`. Default 16.
+    pub checkpoint_bytes: u64,
     /// `AURORA_NODE`: this machine's name in the records. Default `local`.
     pub node: String,
     /// `AURORA_PUBLIC_URL`: the address that providers and browsers use.
@@ -135,10 +137,8 @@ impl Config {
         let mut config = Self {
             bind,
             data_dir: get("AURORA_DATA_DIR").map_or_else(|| "data".into(), PathBuf::from),
-            segment_bytes: number(get("AURORA_SEGMENT_MIB"), "AURORA_SEGMENT_MIB", 1, 1_024)?
-                .map_or(64, u64::from)
-                * 1024
-                * 1024,
+            segment_bytes: mebibytes(get("AURORA_SEGMENT_MIB"), "AURORA_SEGMENT_MIB", 64)?,
+            checkpoint_bytes: mebibytes(get("AURORA_CHECKPOINT_MIB"), "AURORA_CHECKPOINT_MIB", 16)?,
             node: node(get("AURORA_NODE"))?,
             public_url: web_address(get("AURORA_PUBLIC_URL"), "AURORA_PUBLIC_URL")?,
             trusted_proxies: list(get("AURORA_TRUSTED_PROXIES"))
@@ -251,6 +251,10 @@ fn number(
         Some(n) if n < least || n > most => Err(wrong(name, format!("must be {expected}"))),
         other => Ok(other),
     }
+}
+
+fn mebibytes(value: Option<String>, name: &'static str, default: u32) -> Result<u64, ConfigError> {
+    Ok(u64::from(number(value, name, 1, 1_024)?.unwrap_or(default)) * 1024 * 1024)
 }
 
 fn flag(value: Option<String>, name: &'static str) -> Result<bool, ConfigError> {
@@ -379,6 +383,7 @@ mod tests {
     fn a_wrong_value_names_its_setting() {
         for (name, value) in [
             ("AURORA_BIND", "localhost"),
+            ("AURORA_CHECKPOINT_MIB", "16 MiB"),
             ("AURORA_NODE", "a b"),
             ("AURORA_SEGMENT_MIB", "0"),
             ("AURORA_SEGMENT_MIB", "1025"),
@@ -392,6 +397,7 @@ mod tests {
             ("AURORA_RETENTION_DAYS", "normal=1,normal=2"),
             ("AURORA_RETENTION_DAYS", "calm=3"),
             ("AURORA_UNDO_DAYS", "-1"),
+            ("AURORA_ARCHIVE_AFTER_SECONDS", "3601"),
             ("AURORA_LLM_URL", "model"),
             ("AURORA_ANSWER_DEADLINE_MS", "1h"),
             ("REDIS_URL", "http://x"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use aurora::app::{self, Running};
 use aurora::config::Config;
+use aurora::exchange::{self, Interrupt};
 use aurora::{load, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +30,8 @@ enum Command {
     Serve,
     /// Measure a running server: callers that speak, and supervisors that look.
     Load(Load),
+    Import(exchange::import::Options),
+    Export(exchange::export::Options),
     /// Erase every call of one number, for good.
     Erase(Erase),
 }
@@ -101,8 +104,30 @@ fn run() -> anyhow::Result<()> {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(),
         Command::Load(options) => load(options),
+        Command::Import(options) => {
+            let (place, interrupt) = at_the_data_folder()?;
+            let mut out = std::io::stdout().lock();
+            Ok(exchange::import::run(&options, &place, &interrupt, &mut out)?)
+        }
+        Command::Export(options) => {
+            let (place, interrupt) = at_the_data_folder()?;
+            Ok(exchange::export::run(&options, &place, &interrupt)?)
+        }
         Command::Erase(options) => erase(&options),
     }
+}
+
+/// What a command needs that works where a server does.
+fn at_the_data_folder() -> anyhow::Result<(exchange::Place, Interrupt)> {
+    telemetry::init(std::env::var("RUST_LOG").ok().as_deref().or(Some("warn")))?;
+    let config = Config::from_lookup(|name| std::env::var(name).ok())?;
+    let place = exchange::Place {
+        data_dir: config.data_dir,
+        node: config.node,
+        max_open_calls: config.max_open_calls,
+    };
+    let interrupt = Interrupt::watch().context("signals cannot be caught")?;
+    Ok((place, interrupt))
 }
 
 fn load(options: Load) -> anyhow::Result<()> {

@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use paths::{Found, paths};
 
 /// Who may know whom, besides itself. A reader is a folder or file below `readers`.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &[]),
     // Speaks to a server over HTTP, like any caller.
     ("load", &[]),
+    // Commands on the data folder: files of calls in and out.
+    ("exchange", &["readers", "journal", "domain"]),
     ("telephony", &["domain"]),
     ("journal", &["domain"]),
     ("conversation", &["journal", "domain"]),

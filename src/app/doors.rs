@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -70,9 +71,10 @@ impl Doors {
         *self.0.connections.borrow()
     }
 
-    /// Lets a request through and marks the answer if it is the last one of its connection.
+    /// Lets a request through and marks the answer if it is the last one of its connection. In the
+    /// hand of one server thread, so that threads do not wait for each other to count.
     pub fn pass<S, B>(
-        &self,
+        self: &Rc<Self>,
         request: ServiceRequest,
         service: &S,
     ) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<S, B>
@@ -80,7 +82,7 @@ impl Doors {
         S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
         B: MessageBody,
     {
-        let (doors, answering) = (self.clone(), service.call(request));
+        let (doors, answering) = (Rc::clone(self), service.call(request));
         async move {
             let mut answer = answering.await?;
             if doors.0.is_closing.load(Ordering::Acquire) {

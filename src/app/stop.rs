@@ -4,7 +4,7 @@
 //! So the doors stay open while turns wait for the model, and are shut when all that is left takes
 //! milliseconds. Then the next server can begin.
 
-use std::sync::PoisonError;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix_web::web::Data;
@@ -16,7 +16,7 @@ use crate::journal::HolderState;
 use crate::readers::live::Live;
 
 /// A stop takes at most this long, also if something hangs. Whoever runs the process ends it then;
-/// what was answered as durable is.
+/// what was answered as durable is on disk.
 pub const STOP_LIMIT: Duration = Duration::from_millis(4_500);
 /// Turns that asked the model are given this long, then cards answer them. A little more than the
 /// default of the deadline for the model.
@@ -70,16 +70,14 @@ impl Running {
 
         mirrored.await?;
         drop(self.ending);
-        let threads = self.threads.into_inner().unwrap_or_else(PoisonError::into_inner);
         tokio::task::spawn_blocking(move || {
             context.journal.close();
-            for thread in threads {
-                if thread.join().is_err() {
-                    error!("A reader's thread ended by a defect.");
-                }
-            }
+            // Two would write the same file. Others may take longer than the checkpoint should wait.
+            join(self.checkpoints);
             let sync_of = |call: &Call| context.mirror.sync_of(call);
-            context.checkpoint.save(&context.journal, &sync_of)
+            let saved = context.checkpoint.save(&context.journal, &sync_of);
+            self.threads.into_iter().for_each(join);
+            saved
         })
         .await??;
         let took_ms = began.elapsed().as_millis() as u64;
@@ -94,5 +92,11 @@ async fn caught_up(live: &Live) {
     let deadline = Instant::now() + LAST_NEWS;
     while live.lag() > 0 && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        error!("A reader's thread ended by a defect.");
     }
 }

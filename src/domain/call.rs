@@ -37,6 +37,15 @@ pub enum Medium {
     Text,
 }
 
+impl Medium {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Voice => "Voice",
+            Self::Text => "Text",
+        }
+    }
+}
+
 /// Why a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -73,10 +75,21 @@ pub(super) trait Job: Send {
     fn finish(self: Box<Self>, outcome: Outcome, seq: Seq);
 }
 
+/// Who came first: the journal thread to decide on the change, or the one who waits to withdraw it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    fn is_first(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
 type Reply<T, E> = Result<Committed<T>, E>;
 
 pub(super) struct Change<F, T, E> {
     pub need: Need,
+    pub claim: Claim,
     pub decide: Option<F>,
     pub decided: Option<Result<T, E>>,
     pub reply: oneshot::Sender<Reply<T, E>>,
@@ -93,7 +106,9 @@ where
     }
 
     fn decide(&mut self, state: &State, now: Timestamp, events: &mut Vec<Event>) -> bool {
-        let Some(decide) = self.decide.take() else { return false };
+        let Some(decide) = self.decide.take().filter(|_| self.claim.is_first()) else {
+            return false;
+        };
         let before = events.len();
         let mut draft = Draft { now, events };
         // A defect in one decision must not take the journal with it: `state` is only read, and
@@ -126,9 +141,23 @@ where
 #[derive(Debug)]
 pub struct Pending<T, E> {
     pub(super) reply: oneshot::Receiver<Reply<T, E>>,
+    pub(super) claim: Claim,
 }
 
 impl<T, E: From<JournalError>> Pending<T, E> {
+    /// Waits, but not for ever: a disk that hangs must not keep anybody on the line.
+    ///
+    /// # Errors
+    /// The change's own; when `patience` is over, [`JournalError::Unwritable`] if it was not
+    /// decided yet, and now never will be, else [`JournalError::Stalled`].
+    pub async fn within(mut self, patience: Duration) -> Reply<T, E> {
+        if let Ok(reply) = tokio::time::timeout(patience, &mut self).await {
+            return reply;
+        }
+        let is_withdrawn = self.claim.is_first();
+        Err(if is_withdrawn { JournalError::Unwritable } else { JournalError::Stalled }.into())
+    }
+
     /// Waits on a plain thread.
     pub fn wait(self) -> Reply<T, E> {
         self.reply.blocking_recv().unwrap_or_else(|_| Err(JournalError::Closed.into()))

@@ -32,6 +32,11 @@ pub enum JournalError {
     /// An earlier write failed and the disk has not come back yet.
     #[error("the disk does not take writes at the moment")]
     Unwritable,
+    /// It was decided, and the write that is to bring it to disk does not end.
+    #[error(
+        "the disk has not taken the change yet; it may still happen: look before you try again"
+    )]
+    Stalled,
     /// More commits wait than the journal may hold.
     #[error("more changes are waiting than the journal can take")]
     Busy,

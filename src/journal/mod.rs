@@ -23,6 +23,7 @@ mod segment;
 mod settings;
 mod shared;
 mod stats;
+mod torn;
 mod upkeep;
 mod view;
 mod wake;
@@ -50,7 +51,7 @@ pub use self::stats::Stats;
 pub use self::upkeep::{Released, SegmentInfo, SegmentsHeld};
 pub use self::wake::wake_together;
 
-use self::commit::Change;
+use self::commit::{Change, Claim};
 use self::segment::OpenSegment;
 use self::shared::Shared;
 use self::view::View;
@@ -79,7 +80,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Locked`] if another process has the folder; [`JournalError::Corrupt`],
     /// [`JournalError::NewerFormat`] or [`JournalError::Mismatch`] if what is there can't be
-    /// trusted; [`JournalError::Io`] otherwise. Nothing was changed but a torn last line.
+    /// trusted; [`JournalError::Io`] otherwise. Nothing was changed but an unfinished last write.
     pub fn open(
         settings: Settings,
         start: Option<(State, Position)>,
@@ -102,22 +103,23 @@ impl Journal {
         make_folder(&settings.data_dir, &dir)?;
         let mut view = View::new(settings.ring_bytes);
         let stored_id = start.as_ref().map(|it| it.1.journal);
-        let found = recovery::recover(&dir, start, |record, size, bytes_left| {
+        let found = recovery::recover(&dir, start, &settings.handed_out, |record, size, left| {
             // What the ring could not keep need not pass through it.
-            if bytes_left <= settings.ring_bytes as u64 {
+            if left <= settings.ring_bytes as u64 {
                 view.ring.push(Arc::new(record), size);
             }
         })?;
         let id =
             found.id.or(stored_id).unwrap_or_else(|| JournalId::from_bits(settings.new_id_bits));
+        let last = found.segments.last();
+        let reopened = last
+            .map(|it| {
+                OpenSegment::reopen(&dir, it, found.last_size_bytes)
+                    .map_err(JournalError::io("open", &it.path))
+            })
+            .transpose()?;
         // What is new in a format never follows what is old in one file.
-        let segment = match found.segments.last().filter(|it| it.format == line::FORMAT) {
-            None => None,
-            Some(last) => Some(
-                OpenSegment::reopen(&dir, last, found.last_size_bytes)
-                    .map_err(JournalError::io("open", &last.path))?,
-            ),
-        };
+        let segment = reopened.filter(|_| last.is_some_and(|it| it.format == line::FORMAT));
         if let Err(err) = segment::remove_leftovers(&dir) {
             warn!(error = %err, dir = %dir.display(), "A leftover of a crash could not be removed.");
         }
@@ -140,6 +142,7 @@ impl Journal {
             segment,
             unwritten: Vec::new(),
             lines: Vec::new(),
+            of_callers: (0, 0),
             seals: Vec::new(),
             retry: None,
             has_news: false,
@@ -167,9 +170,9 @@ impl Journal {
     ///
     /// # Errors
     /// Through the result: whatever `decide` returns, and nothing was written;
-    /// [`JournalError::Unwritable`] if the disk failed: with [`Need::Durable`] always (then it may
-    /// have been written if it was under way), with [`Need::Answer`] once the memory for it is
-    /// full; [`JournalError::Busy`], [`JournalError::Panicked`], [`JournalError::Closed`].
+    /// [`JournalError::Unwritable`] if the disk failed: with [`Need::Durable`] always (it was taken
+    /// back; only a crash before the disk is back may bring it to light), with [`Need::Answer`]
+    /// once the memory for it is full; [`JournalError::Busy`], [`JournalError::Panicked`], [`JournalError::Closed`].
     pub fn submit<T, E>(
         &self,
         need: Need,
@@ -180,9 +183,11 @@ impl Journal {
         E: From<JournalError> + Send + 'static,
     {
         let (reply, pending) = oneshot::channel();
-        let change = Change { need, decide: Some(decide), decided: None, reply };
+        let claim = Claim::default();
+        let change =
+            Change { need, claim: claim.clone(), decide: Some(decide), decided: None, reply };
         match self.commands.try_send(Command::Commit(Box::new(change))) {
-            Ok(()) => Pending { reply: pending },
+            Ok(()) => Pending { reply: pending, claim },
             Err(refused) => {
                 let err = match refused {
                     TrySendError::Full(_) => JournalError::Busy,
@@ -190,7 +195,7 @@ impl Journal {
                 };
                 let (reply, pending) = oneshot::channel();
                 let _ = reply.send(Err(err.into()));
-                Pending { reply: pending }
+                Pending { reply: pending, claim }
             }
         }
     }
@@ -256,8 +261,9 @@ impl Journal {
         &self.shared.stats
     }
 
+    /// Whether the disk takes writes, and takes them in time.
     pub fn is_writable(&self) -> bool {
-        self.stats().is_writable.load(Ordering::Acquire)
+        self.stats().is_writable.load(Ordering::Acquire) && !self.stats().is_stalled()
     }
 
     /// Writes what waits, then stops taking commits. Readers are told by their bells.

@@ -1,21 +1,20 @@
 //! Start: from the files back to a state, or a clear refusal.
 //!
-//! The one idea: only the very last line may be incomplete, because only its write can have been
-//! under way. It is cut and reported. Anything else that does not read is damage and stops the
-//! start: unreadable is not empty.
+//! The one idea: only the very last write may be incomplete, because only it can have been under
+//! way. It is cut and reported (`torn.rs`). Anything else that does not read is damage and stops
+//! the start: unreadable is not empty.
 //!
 //! A segment that was given up after a failed write may end in lines whose fate was unknown; the
 //! segment begun after it says where it goes on, and what lies at or beyond that is ignored.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-
-use tracing::warn;
 
 use super::error::JournalError;
 use super::line::{FORMAT, Header, LineReader, read_header, read_record};
 use super::segment::{self, Segment};
+use super::torn::{self, Torn};
 use crate::domain::{JournalId, Position, Record, Seq, State, Timestamp};
 
 /// What the files held.
@@ -33,20 +32,13 @@ pub struct Recovered {
     pub replayed_bytes: u64,
 }
 
-/// What an interrupted write left at the very end. It goes once everything else was found good:
-/// a refused start changes nothing.
-enum Torn {
-    /// A segment without a whole header.
-    File(PathBuf),
-    /// A last line without its end.
-    Line { path: PathBuf, keep: u64, torn_bytes: usize },
-}
-
 /// Reads all segments of `dir`, applying what lies beyond `start` to its state; `each` sees those
 /// records too, with their size and how many bytes follow, to keep the latest in memory.
+/// `handed_out`: places up to which the records are known to have been durable once.
 pub fn recover(
     dir: &Path,
     start: Option<(State, Position)>,
+    handed_out: &[Position],
     mut each: impl FnMut(Record, usize, u64),
 ) -> Result<Recovered, JournalError> {
     let files = segment::list(dir)?;
@@ -81,7 +73,9 @@ pub fn recover(
             ),
         });
     }
-    let head = replay_all(&mut found, from, &mut torn, &mut each)?;
+    let handed_out = handed_out.iter().filter(|it| Some(it.journal) == id).map(|it| it.seq);
+    let known = handed_out.fold(from, Seq::max);
+    let head = replay_all(&mut found, (from, known), &mut torn, &mut each)?;
     if let Some(at) = time_before_empty(&found.segments, head)? {
         found.last_at = at;
     }
@@ -145,7 +139,17 @@ fn open_all(
             });
         }
         let Header { first_seq, format, .. } = header;
-        segments.push(Segment { ordinal, path, first_seq, format, revision: 0 });
+        // A segment goes on where those before it end, or takes over from their unsynced ends. One
+        // that would take over more is a stray copy, and would hide what stands in the others.
+        if let Some(before) = segments.last().filter(|it: &&Segment| it.first_seq > first_seq) {
+            let why = format!(
+                "it begins at record {first_seq}, before {}, which begins at {}",
+                before.path.display(),
+                before.first_seq
+            );
+            return Err(JournalError::Corrupt { file: path, line: 1, why });
+        }
+        segments.push(Segment::new(ordinal, path, first_seq, format));
     }
     Ok((segments, id))
 }
@@ -178,7 +182,7 @@ pub fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalEr
 /// Returns the last sequence that the journal holds.
 fn replay_all(
     found: &mut Recovered,
-    from: Seq,
+    (from, known): (Seq, Seq),
     torn: &mut Option<Torn>,
     each: &mut impl FnMut(Record, usize, u64),
 ) -> Result<Seq, JournalError> {
@@ -206,17 +210,18 @@ fn replay_all(
         let mut each = |record, n_bytes: usize, end_bytes: u64| {
             each(record, n_bytes, size_bytes.saturating_sub(end_bytes) + bytes_left);
         };
-        expected = replay(found, &segment, limit, from, torn, &mut each)?;
+        expected = replay(found, &segment, limit, (from, known), torn, &mut each)?;
     }
     Ok(expected - 1)
 }
 
-/// Replays one segment and returns the sequence after its last record.
+/// Replays one segment and returns the sequence after its last record. What lies up to `from` is in
+/// the state already; what lies up to `known` was durable.
 fn replay(
     found: &mut Recovered,
     segment: &Segment,
     limit: Option<Seq>,
-    from: Seq,
+    (from, known): (Seq, Seq),
     torn: &mut Option<Torn>,
     each: &mut impl FnMut(Record, usize, u64),
 ) -> Result<Seq, JournalError> {
@@ -249,7 +254,21 @@ fn replay(
         if number == 1 {
             continue;
         }
-        let record = reader.read_record(&line).map_err(damaged)?;
+        let record = match reader.read_record(&line) {
+            Ok(record) => record,
+            Err(why) => {
+                let keep = offset - size as u64;
+                if limit.is_none() && known < expected {
+                    let tail = torn::tail_of(path, keep)?;
+                    if torn::is_one_write(&tail, keep, expected, found.last_at) {
+                        *torn = Some(Torn::Holes { path: path.clone(), keep, tail });
+                        offset = keep;
+                        break;
+                    }
+                }
+                return Err(damaged(why));
+            }
+        };
         if record.seq != expected {
             return Err(damaged(format!("it is record {}, not {expected}", record.seq)));
         }
@@ -292,28 +311,5 @@ fn time_before_empty(segments: &[Segment], head: Seq) -> Result<Option<Timestamp
             return Ok(None);
         }
         n_bytes *= 8;
-    }
-}
-
-impl Torn {
-    /// Takes it away, durably.
-    fn remove(self) -> Result<(), JournalError> {
-        match self {
-            Self::File(path) => {
-                warn!(file = %path.display(), "Removed a segment whose header was never finished.");
-                fs::remove_file(&path).map_err(JournalError::io("remove", &path))
-            }
-            Self::Line { path, keep, torn_bytes } => {
-                warn!(
-                    file = %path.display(), offset = keep, torn_bytes,
-                    "Cut an unfinished last line: the process or the machine stopped while \
-                     writing it, and nothing in it was acknowledged."
-                );
-                let file = OpenOptions::new().write(true).open(&path);
-                let file = file.map_err(JournalError::io("open", &path))?;
-                file.set_len(keep).map_err(JournalError::io("cut", &path))?;
-                file.sync_all().map_err(JournalError::io("sync", path))
-            }
-        }
     }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::chain::Hash;
 use super::error::JournalError;
-use super::line::{read_record, write_record};
+use super::line::{LineReader, read_record, write_record};
 use super::segment::{self, Sealed, Segment};
 use super::{Journal, Shared};
 use crate::domain::{Event, Record, Seq};
@@ -213,6 +213,7 @@ struct Lines {
     offset: u64,
     /// The line that was read last, newline included.
     text: Vec<u8>,
+    reader: LineReader,
 }
 
 impl Lines {
@@ -228,6 +229,7 @@ impl Lines {
             number: 0,
             offset: 0,
             text: Vec::new(),
+            reader: LineReader::default(),
         };
         lines.read_line()?;
         Ok(lines)
@@ -239,7 +241,7 @@ impl Lines {
             return Ok(None);
         }
         self.read_line()?;
-        let record = read_record(&self.text[..self.text.len() - 1]);
+        let record = self.reader.read_record(&self.text[..self.text.len() - 1]);
         let record = record.map_err(|why| self.damaged(why))?;
         if record.seq != self.next_seq {
             let why = format!("it is record {}, not {}", record.seq, self.next_seq);

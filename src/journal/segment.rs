@@ -24,6 +24,12 @@ pub struct Segment {
     pub revision: u32,
 }
 
+impl Segment {
+    pub fn new(ordinal: u32, path: PathBuf, first_seq: Seq, format: u32) -> Self {
+        Self { ordinal, path, first_seq, format, revision: 0 }
+    }
+}
+
 /// Where the segment at `place` ends: what it holds from there on does not count, since a later
 /// one begins there. `None` for the last one, which is written to; all others are sealed.
 pub fn limit(segments: &[Segment], place: usize) -> Option<Seq> {
@@ -137,7 +143,7 @@ impl OpenSegment {
             return Err(err);
         }
         let size_bytes = bytes.len() as u64;
-        let segment = Segment { ordinal, path, first_seq, format: FORMAT, revision: 0 };
+        let segment = Segment::new(ordinal, path, first_seq, FORMAT);
         Ok((segment, Self { file, first_seq, size_bytes }))
     }
 

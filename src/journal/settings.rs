@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::domain::Position;
+
 /// What [`Journal::open`](super::Journal::open) needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The data folder; segments lie in `journal/` below it. Default: `data`.
     pub data_dir: PathBuf,
+    /// Places up to which others have been handed the records: they were durable, so that what is
+    /// damaged there is no unfinished write. Default: none known.
+    pub handed_out: Vec<Position>,
     /// Written into every record. Default: `local`.
     pub node: Arc<str>,
     /// For the id of a journal that is made new. Default: random.
@@ -23,6 +28,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("data"),
+            handed_out: Vec::new(),
             node: Arc::from("local"),
             new_id_bits: rand::random(),
             segment_bytes: 64 * 1024 * 1024,

@@ -53,6 +53,9 @@ pub(super) struct Writer {
     /// Decided and not on disk: the batch under way, or all that gathered since the disk failed.
     pub unwritten: Vec<(Arc<Record>, usize)>,
     pub lines: Vec<u8>,
+    /// How many of those records, and bytes of lines, callers' commits have made. People's changes
+    /// stand behind them and can be taken back.
+    pub of_callers: (usize, usize),
     /// Who waits for the segment to be sealed, once the batch under way is settled.
     pub seals: Vec<SyncSender<Result<Seq, JournalError>>>,
     pub retry: Option<Retry>,
@@ -112,6 +115,7 @@ impl Writer {
         let now = Timestamp::from(SystemTime::now()).max(self.last_at);
         self.last_at = now;
         let rest = std::iter::from_fn(|| commands.try_recv().ok());
+        let mut is_closing = false;
         for command in std::iter::once(first).chain(rest) {
             let mut job = match command {
                 Command::Commit(job) => job,
@@ -119,18 +123,31 @@ impl Writer {
                     self.seals.push(reply);
                     break;
                 }
-                Command::Close => return false,
+                Command::Close => {
+                    is_closing = true;
+                    break;
+                }
             };
-            let is_decided = self.takes(job.need()) && job.decide(&self.state, now, events);
-            for event in events.drain(..) {
-                self.add(event, now);
-            }
+            let is_decided = job.need() == Need::Answer && self.decide(&mut *job, now, events);
             jobs.push((job, is_decided));
             if jobs.len() == BATCH {
                 break;
             }
         }
-        true
+        self.of_callers = (self.unwritten.len(), self.lines.len());
+        // Last: nothing was decided upon what they did, so that they can be taken back.
+        for (job, is_decided) in jobs.iter_mut().filter(|it| it.0.need() == Need::Durable) {
+            *is_decided = self.decide(&mut **job, now, events);
+        }
+        !is_closing
+    }
+
+    fn decide(&mut self, job: &mut dyn Job, now: Timestamp, events: &mut Vec<Event>) -> bool {
+        let is_decided = self.takes(job.need()) && job.decide(&self.state, now, events);
+        for event in events.drain(..) {
+            self.add(event, now);
+        }
+        is_decided
     }
 
     /// The next command. After a lone caller the thread looks again for a moment before it sleeps:
@@ -193,11 +210,13 @@ impl Writer {
 
     fn write(&mut self) {
         let started = Instant::now();
+        self.shared.stats.write_begins();
         let (next_seq, most_bytes) = (self.next_seq(), self.segment_bytes);
         let written = match self.segment.as_mut().filter(|it| !it.is_full(next_seq, most_bytes)) {
             Some(segment) => segment.append(&self.lines),
             None => self.begin_segment(),
         };
+        self.shared.stats.write_ends();
         match written {
             Ok(()) => self.show(started.elapsed()),
             Err(err) => {
@@ -206,9 +225,26 @@ impl Writer {
                     "The disk did not take a write. Callers are still answered and their words \
                      kept in memory; free space or repair the disk."
                 );
+                self.take_back();
                 self.fail();
             }
         }
+    }
+
+    /// Takes back what people changed: they are told that it failed, so it must not happen later.
+    fn take_back(&mut self) {
+        let (n_records, n_bytes) = self.of_callers;
+        if n_records == self.unwritten.len() {
+            return;
+        }
+        self.unwritten.truncate(n_records);
+        self.lines.truncate(n_bytes);
+        // Everything before this batch is durable and in the view.
+        let mut state = self.shared.view().state.clone();
+        for (record, _) in &self.unwritten {
+            state.apply(record);
+        }
+        self.state = state;
     }
 
     /// The first record that is not on disk yet, or that is still to come.

@@ -5,8 +5,7 @@
 //! will, which is its floor: what it has on disk itself, not what it has merely seen. What lies
 //! wholly at or before the lowest floor goes. Nobody named means that nothing goes.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{info, warn};
@@ -21,11 +20,16 @@ pub type Floor = Box<dyn Fn() -> Option<Seq> + Send>;
 pub const PAUSE: Duration = Duration::from_secs(2);
 /// Floors rise without news of the journal, too.
 const IDLE: Duration = Duration::from_secs(30);
-/// A stop does not wait for the end of a pause.
-const LOOK: Duration = Duration::from_millis(100);
 
-/// The work of the thread `keeper`. Returns when the journal is closed.
-pub fn follow(journal: &Journal, bell: &Receiver<()>, floors: &[Floor], pause: Duration) {
+/// The work of the thread `keeper`. Returns when the journal is closed; in a pause, as soon as
+/// `end` is disconnected.
+pub fn follow(
+    journal: &Journal,
+    bell: &Receiver<()>,
+    end: &Receiver<()>,
+    floors: &[Floor],
+    pause: Duration,
+) {
     let mut is_failing = false;
     loop {
         match keep(journal, floors) {
@@ -43,9 +47,8 @@ pub fn follow(journal: &Journal, bell: &Receiver<()>, floors: &[Floor], pause: D
             return;
         }
         // The bell is left alone meanwhile: one that rings already costs the journal nothing.
-        let until = Instant::now() + pause;
-        while !journal.is_closed() && Instant::now() < until {
-            thread::sleep(LOOK.min(pause));
+        if end.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+            return;
         }
     }
 }

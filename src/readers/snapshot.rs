@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::{
@@ -21,9 +21,8 @@ use crate::domain::{
 };
 use crate::journal::Journal;
 
-/// The journal must have grown by this much, and by this many times the last checkpoint, before a
-/// new one is worth its writing. Reading so much at start takes a fraction of a second.
-const GROWN_BYTES: u64 = 16 * 1024 * 1024;
+/// The journal must have grown by this many times the last checkpoint before a new one is worth its
+/// writing. Reading so much at start takes a fraction of a second.
 const GROWN_TIMES: u64 = 3;
 /// Between two looks: a checkpoint is never urgent, and each look wakes a thread.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -151,22 +150,25 @@ impl Checkpoint {
     }
 }
 
-/// Writes a checkpoint whenever the journal has grown enough; the work of the thread `snapshot`.
-/// Returns when the journal is closed, at once if `end` is disconnected too; the last checkpoint is
-/// the caller's.
+/// Writes a checkpoint whenever the journal has grown enough, by `grown_bytes` at least; the work of
+/// the thread `snapshot`. Returns when the journal is closed, or as soon as `end` is disconnected;
+/// the last checkpoint is the caller's.
 pub fn follow(
     journal: &Journal,
     bell: &Receiver<()>,
     end: &Receiver<()>,
     checkpoint: &Checkpoint,
+    grown_bytes: u64,
     sync_of: &dyn Fn(&Call) -> SyncStatus,
 ) {
     let mut written_at = journal.stats().bytes.load(Ordering::Relaxed);
     let mut size = fs::metadata(path(&checkpoint.data_dir)).map_or(0, |it| it.len());
     while bell.recv().is_ok() {
-        let _ = end.recv_timeout(PAUSE);
+        if end.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
         let bytes = journal.stats().bytes.load(Ordering::Relaxed);
-        if bytes - written_at < GROWN_BYTES.max(size * GROWN_TIMES) {
+        if bytes - written_at < grown_bytes.max(size * GROWN_TIMES) {
             continue;
         }
         written_at = bytes;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Context;
 use super::body;
 use super::error::ApiError;
+use super::history::find_call;
 use crate::domain::{
     AlertId, Call, CallId, ConversationId, Label, PublishedCall, Urgency, Utterance, WithId,
 };
@@ -54,8 +55,7 @@ async fn call(
 ) -> Result<HttpResponse, ApiError> {
     context.auth.supervisor(&request)?;
     let id: CallId = id.parse()?;
-    let call = context.journal.view(|state| state.call(id).cloned());
-    let call = call.ok_or(ApiError::NotFound("call"))?;
+    let call = find_call(&context, id).await?.ok_or(ApiError::NotFound("call"))?;
     let sync = context.sync_of(&call);
     Ok(HttpResponse::Ok().json(CallReply {
         call: WithId { call_id: call.id, rest: PublishedCall::new(&call, sync) },
@@ -70,7 +70,7 @@ async fn conversation(
 ) -> Result<HttpResponse, ApiError> {
     context.auth.supervisor(&request)?;
     let id: ConversationId = id.parse().map_err(|_| ApiError::NotFound("conversation"))?;
-    let call = context.journal.view(|state| state.conversation(id).cloned());
+    let call = find_call(&context, id.call()).await?;
     let call = call.ok_or(ApiError::NotFound("conversation"))?;
     Ok(HttpResponse::Ok().json(Conversation::new(&call, context.sync_of(&call))))
 }

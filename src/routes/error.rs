@@ -12,6 +12,7 @@ use crate::conversation::keeping::KeepingError;
 use crate::domain::{BadId, BadText};
 use crate::erasure::ErasureError;
 use crate::journal::JournalError;
+use crate::readers::archive::{AskError, SyntaxError};
 use crate::readers::live::SubscribeError;
 use crate::telephony::FormError;
 
@@ -42,6 +43,12 @@ pub enum ApiError {
     Erasure(#[from] ErasureError),
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
+    #[error(
+        "`{parameter}` is not understood: {source}. A good one: \"gas leak\" OR (smok* NOT drill)"
+    )]
+    Query { parameter: &'static str, source: SyntaxError },
+    #[error(transparent)]
+    Ask(#[from] AskError),
 }
 
 #[derive(Serialize)]
@@ -119,6 +126,21 @@ impl ApiError {
             Self::Subscribe(SubscribeError::TooMany { .. }) => {
                 (S::SERVICE_UNAVAILABLE, "too-many-streams", "Too many open streams")
             }
+            Self::Query { .. } => {
+                (S::UNPROCESSABLE_ENTITY, "invalid-query", "The words to search for are not valid")
+            }
+            Self::Ask(AskError::Cursor(_)) => {
+                (S::UNPROCESSABLE_ENTITY, "invalid-cursor", "The cursor is not valid")
+            }
+            Self::Ask(AskError::Busy) => {
+                (S::SERVICE_UNAVAILABLE, "archive-busy", "Too many questions at once")
+            }
+            Self::Ask(AskError::TooSlow { .. }) => {
+                (S::SERVICE_UNAVAILABLE, "question-too-wide", "The question is too wide")
+            }
+            Self::Ask(AskError::Archive(_)) => {
+                (S::SERVICE_UNAVAILABLE, "archive-unreadable", "The archive cannot be read")
+            }
         }
     }
 
@@ -128,6 +150,8 @@ impl ApiError {
             Self::Desk(DeskError::TooManyCalls { .. } | DeskError::Journal(_)) => Some(5),
             Self::Erasure(_) if self.public().0 == StatusCode::SERVICE_UNAVAILABLE => Some(5),
             Self::Subscribe(SubscribeError::TooMany { .. }) => Some(10),
+            Self::Ask(AskError::Busy) => Some(1),
+            Self::Ask(AskError::Archive(_)) => Some(10),
             _ => None,
         }
     }
@@ -144,6 +168,9 @@ impl ResponseError for ApiError {
             && !matches!(err, JournalError::Unwritable)
         {
             error!(error = %err, "A change could not be stored.");
+        }
+        if let Self::Ask(AskError::Archive(err)) = self {
+            error!(error = %err, "The archive could not be read.");
         }
         if let Self::Erasure(err) = self
             && status == StatusCode::SERVICE_UNAVAILABLE

@@ -6,6 +6,8 @@ mod auth;
 mod body;
 mod calls;
 mod error;
+mod filters;
+mod history;
 mod keeping;
 mod limit;
 mod metrics;
@@ -35,7 +37,7 @@ use crate::conversation::desk::Desk;
 use crate::domain::{Call, SyncStatus};
 use crate::erasure::Eraser;
 use crate::journal::Journal;
-use crate::readers::archive::Archive;
+use crate::readers::archive::{Archive, Reads};
 use crate::readers::firebase::MirrorLink;
 use crate::readers::live::Live;
 use crate::readers::snapshot::Checkpoint;
@@ -51,6 +53,7 @@ pub struct Context {
     pub archive: Arc<Archive>,
     pub checkpoint: Arc<Checkpoint>,
     pub eraser: Arc<Eraser>,
+    pub reads: Arc<Reads>,
     pub auth: Auth,
     pub rate: RateLimit,
     pub metrics: Metrics,
@@ -113,6 +116,7 @@ fn looked_at(service: &mut ServiceConfig) {
     service
         .configure(calls::configure)
         .configure(keeping::configure)
+        .configure(history::configure)
         .configure(streams::configure)
         .configure(sync::configure)
         .configure(session::configure)

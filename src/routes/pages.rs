@@ -17,16 +17,31 @@ struct Files;
 pub fn configure(service: &mut ServiceConfig) {
     service
         .route("/", get().to(dashboard))
+        .route("/history", get().to(history))
         .route("/web-call", get().to(web_call))
         .route("/docs", get().to(docs))
         .route("/static/{path:.*}", get().to(asset));
 }
 
 async fn dashboard(request: HttpRequest, context: Data<Context>) -> HttpResponse {
-    if context.auth.supervisor(&request).is_err() {
-        return HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).finish();
+    for_supervisors(&request, &context, "dashboard.html", "/login")
+}
+
+async fn history(request: HttpRequest, context: Data<Context>) -> HttpResponse {
+    for_supervisors(&request, &context, "history.html", "/login?next=/history")
+}
+
+/// The page, or the way to log in.
+fn for_supervisors(
+    request: &HttpRequest,
+    context: &Context,
+    page: &str,
+    log_in: &'static str,
+) -> HttpResponse {
+    if context.auth.supervisor(request).is_err() {
+        return HttpResponse::SeeOther().insert_header((header::LOCATION, log_in)).finish();
     }
-    file(&request, "dashboard.html")
+    file(request, page)
 }
 
 async fn web_call(request: HttpRequest) -> HttpResponse {

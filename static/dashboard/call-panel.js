@@ -122,7 +122,8 @@ export class CallPanel extends HTMLElement {
     let first = true;
     this.#stream = new LiveStream(`${path}/stream`, {
       events: ["new_messages", "call_updated", "ended"],
-      probe: path,
+      // An archived call still has a conversation, but nothing that streams.
+      probe: `${path}/stream`,
       onEvent: ofThis((name, data) => {
         if (name === "initial") {
           this.transcript.replace(data.messages ?? [], { keepPlace: !first });

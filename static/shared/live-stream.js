@@ -129,7 +129,10 @@ export class LiveStream {
   async askWhy() {
     try {
       const signal = AbortSignal.timeout(SILENCE_MS);
-      return (await fetch(this.probe, { cache: "no-store", signal })).status;
+      const response = await fetch(this.probe, { cache: "no-store", signal });
+      // The probe may be the stream itself: only its status is wanted.
+      await response.body?.cancel();
+      return response.status;
     } catch {
       return 0;
     }

@@ -6,13 +6,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestApp, wait_until};
 use crate::support::{
-    assert_index_is_whole, contents, find, open, path, status, until_archived, until_left, words,
+    assert_index_is_whole, contents, find, hang_up, open, path, status, until_archived, until_left,
+    words,
 };
-
-async fn hang_up(app: &TestApp, number: &str) {
-    let got = app.post_json("/api/hang-up", &json!({ "ph_no": number })).await;
-    assert_eq!(got.status, 204, "{}", got.text());
-}
 
 fn total(app: &TestApp) -> Value {
     let bytes = fs::read(app.data_dir().join("total.json")).unwrap();
@@ -29,7 +25,7 @@ async fn an_ended_call_leaves_the_active_ones_and_stays_in_the_archive() {
     hang_up(&app, "+15550100").await;
     until_left(&app, &[ended.call()]).await;
 
-    assert_eq!(app.get_as_supervisor(&format!("/api/call/{}", ended.call())).await.status, 404);
+    assert_eq!(app.call(ended.call()).await["call"]["status"], "ENDED");
     assert_eq!(app.call(goes_on.call()).await["call"]["status"], "ACTIVE");
     until_archived(&app).await;
     let db = open(&path(&app));
@@ -95,6 +91,20 @@ async fn many_ended_calls_leave_once_each() {
     let stay = "SELECT count(*) FROM calls WHERE has_left = 0";
     let stay: i64 = open(&path(&app)).query_row(stay, [], |row| row.get(0)).unwrap();
     assert_eq!(stay, 0);
+}
+
+#[tokio::test]
+async fn a_stop_takes_the_last_words_along() {
+    let mut app = TestApp::spawn().await;
+    let mut last = app.say("+15550100", "The conveyor is jammed").await;
+    for n in 0..200 {
+        last = app.say("+15550100", &format!("This is message {n}")).await;
+    }
+    let said = app.messages(last.conversation()).await;
+
+    assert!(app.stop_gracefully().0.success(), "{}", app.stderr());
+
+    assert_eq!(words(&find(&open(&path(&app)), last.call()).unwrap()), said);
 }
 
 #[tokio::test]

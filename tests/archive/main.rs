@@ -5,5 +5,12 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod asking;
+mod crash;
+mod cut;
+mod disk;
+mod files;
+mod history;
 mod leaving;
+mod search;
 mod support;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use aurora::domain::{Call, CallId};
 use aurora::readers::archive;
 use rusqlite::{Connection, OpenFlags};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{TestApp, wait_until};
 
@@ -21,6 +21,11 @@ pub async fn until_archived(app: &TestApp) {
         status["behind"] == 0 && status["state"] == "following"
     })
     .await;
+}
+
+pub async fn hang_up(app: &TestApp, number: &str) {
+    let got = app.post_json("/api/hang-up", &json!({ "ph_no": number })).await;
+    assert_eq!(got.status, 204, "{}", got.text());
 }
 
 /// Waits until none of these is active any more.

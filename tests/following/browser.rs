@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::fakes::rtdb::{Fault, Rtdb};
 use crate::harness::{EventStream, TestApp};
 use crate::mirroring::{assert_equal, mirrored};
@@ -134,4 +136,28 @@ async fn two_supervisors_share_the_board_and_every_change_names_its_person() {
     for (name, by) in [("alert_acknowledged", "Kim"), ("call_updated", "Lee"), ("ended", "Lee")] {
         board.until_so(name, |it| it["by"] == by).await;
     }
+}
+
+#[tokio::test]
+async fn past_calls_are_searched_narrowed_and_read_in_a_browser() {
+    let mut app = TestApp::spawn().await;
+    for n in 0..59 {
+        app.say(&format!("+155501{n:02}"), &format!("I see zebra {n} at the gate")).await;
+    }
+    app.say("+15550107", "There is zebra seven again").await;
+    let number = "+15550199";
+    let call = app.say(number, "A zebra in <b>bold</b> <img src=x> letters").await;
+    let acts = [
+        ("takeover", "Kim", ""),
+        ("message", "Kim", "I am with you"),
+        ("handback", "Kim", ""),
+        ("end", "Lee", ""),
+    ];
+    for (verb, by, content) in acts {
+        let path = format!("/api/call/{}/{verb}", call.call());
+        let got = app.act(&path, &json!({ "admin_id": by, "content": content })).await;
+        assert!(got.status < 300, "{verb}: {}", got.text());
+    }
+
+    play(&mut app, &["history.mjs"], async |_, _| {}).await;
 }

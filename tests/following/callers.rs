@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::{Reply, TestApp};
+use crate::harness::{Reply, TestApp, wait_until};
 
 /// One turn of a caller.
 #[derive(Debug, Clone)]
@@ -109,19 +109,29 @@ pub async fn talk_until(
     moment: std::time::Duration,
     end: impl FnOnce(&mut TestApp),
 ) -> Vec<Caller> {
+    talk_while(app, callers, async |app, n_answers| {
+        wait_until("enough was answered", async || n_answers.load(Ordering::Relaxed) >= answers)
+            .await;
+        // Not a wait for anything: the crash comes at a moment that nobody chose.
+        tokio::time::sleep(moment).await;
+        end(app);
+    })
+    .await
+}
+
+/// All callers talk at once, until `end` is done and the server is gone with it.
+pub async fn talk_while(
+    app: &mut TestApp,
+    callers: Vec<Caller>,
+    end: impl AsyncFnOnce(&mut TestApp, &AtomicUsize),
+) -> Vec<Caller> {
     let n_answers = Arc::new(AtomicUsize::new(0));
     let mut talking = JoinSet::new();
     for caller in callers {
         let request = app.request(Method::POST, "/api/process-speech");
         talking.spawn(caller.talk(request, Arc::clone(&n_answers)));
     }
-    crate::harness::wait_until("enough was answered", async || {
-        n_answers.load(Ordering::Relaxed) >= answers
-    })
-    .await;
-    // Not a wait for anything: the crash comes at a moment that nobody chose.
-    tokio::time::sleep(moment).await;
-    end(app);
+    end(app, &n_answers).await;
     let mut callers: Vec<Caller> = talking.join_all().await;
     callers.sort_by(|a, b| a.number.cmp(&b.number));
     callers

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::callers::{Caller, talk_until, transcripts};
 use crate::fakes::rtdb::Rtdb;
-use crate::harness::{Event, EventStream, TestApp};
+use crate::harness::{Event, EventStream, TestApp, is_long};
 use crate::mirroring::{mirrored, until_synced};
 
 const SEED: u64 = 20_261_120;
-const KILLS: usize = 12;
-const STOPS: usize = 3;
+/// One stop for so many kills.
+const KILLS_TO_A_STOP: usize = 4;
 const CALLERS: usize = 24;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,11 +24,12 @@ async fn no_durable_word_is_lost_by_any_crash() {
     let mut random = StdRng::seed_from_u64(SEED);
     let mut callers = Caller::many(CALLERS);
 
-    for round in 0..KILLS + STOPS {
+    let n_kills = if is_long() { 100 } else { 12 };
+    for round in 0..n_kills + n_kills / KILLS_TO_A_STOP {
         let (answers, moment) = (random.random_range(1..150), random.random_range(0..20_000));
         let moment = Duration::from_micros(moment);
         // Now and then a stop in between, so that a crash also meets a checkpoint and a rest.
-        let is_stop = round % (KILLS / STOPS + 1) == 2;
+        let is_stop = round % (KILLS_TO_A_STOP + 1) == 2;
         let end = |app: &mut TestApp| {
             if is_stop {
                 assert!(app.stop_gracefully().0.success(), "{}", app.stderr());
@@ -41,7 +42,7 @@ async fn no_durable_word_is_lost_by_any_crash() {
     }
 
     let n_durable: usize = callers.iter().map(Caller::n_durable).sum();
-    assert!(n_durable > KILLS, "the load was none: {n_durable}");
+    assert!(n_durable > n_kills, "the load was none: {n_durable}");
     until_synced(&app).await;
     let answered = app.total().await;
     let (status, _) = app.stop_gracefully();

@@ -8,6 +8,8 @@ mod harness;
 mod browser;
 mod callers;
 mod crash;
+#[cfg(target_os = "linux")]
+mod kill_points;
 mod limits;
 mod line;
 mod mirror;
@@ -16,5 +18,9 @@ mod outage;
 mod restart;
 mod resume;
 mod rolling;
+#[cfg(target_os = "linux")]
+mod sick_disk;
 mod streams;
 mod subscribers;
+#[cfg(target_os = "linux")]
+mod trap;

@@ -44,7 +44,9 @@ pub struct Builder {
     settings: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
     survives_full_disk: bool,
+    finds_full_disk: bool,
     current_dir: Option<PathBuf>,
+    under: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -83,9 +85,21 @@ impl Builder {
         self
     }
 
+    /// From its start on no file of the server may grow, until [`TestApp::free_disk`].
+    pub fn finds_full_disk(mut self) -> Self {
+        self.finds_full_disk = true;
+        self
+    }
+
     /// Starts it from there: where it looks for `.env`. Else from where there is none.
     pub fn current_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.current_dir = Some(path.into());
+        self
+    }
+
+    /// Starts it by this command, which has to become it: `strace -D …`.
+    pub fn under(mut self, command: Vec<String>) -> Self {
+        self.under = command;
         self
     }
 
@@ -131,7 +145,12 @@ impl Builder {
             bind.1 = format!("{host}:{port}");
         }
         let folder = self.current_dir.as_deref().unwrap_or(Path::new("/"));
-        Process::start(&settings, folder, self.survives_full_disk)
+        let script = match (self.finds_full_disk, self.survives_full_disk) {
+            (true, _) => Some(process::WITHOUT_ROOM),
+            (false, true) => Some(process::SURVIVING),
+            (false, false) => None,
+        };
+        Process::start(&settings, folder, script, &self.under)
     }
 }
 
@@ -224,6 +243,15 @@ impl TestApp {
         self.builder = std::mem::take(&mut self.builder).env(name, value);
     }
 
+    /// As [`Builder::under`], for the next [`TestApp::restart`].
+    pub fn set_under(&mut self, command: Vec<String>) {
+        self.builder = std::mem::take(&mut self.builder).under(command);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
     /// From now on no file of the server may grow. Needs [`Builder::survives_full_disk`].
     pub fn fill_disk(&self) {
         self.process.limit_file_size("0");
@@ -243,6 +271,11 @@ impl TestApp {
     pub fn rss_bytes(&self) -> u64 {
         self.process.rss_bytes()
     }
+}
+
+/// Whether there is time for every case: `./test --long`.
+pub fn is_long() -> bool {
+    std::env::var_os("AURORA_TEST_LONG").is_some_and(|it| it == "1")
 }
 
 /// Waits until `is_so`.

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use super::PATIENCE;
 
 /// Ignores the signal of the file size limit, which programs inherit: then writes fail instead.
-const SURVIVING: &str = r#"trap "" XFSZ; exec "$0""#;
+pub const SURVIVING: &str = r#"trap "" XFSZ; exec "$0" "$@""#;
+/// As above, and there is no room from the start. Only the soft limit, so that it can be lifted.
+pub const WITHOUT_ROOM: &str = r#"trap "" XFSZ; ulimit -S -f 0; exec "$0" "$@""#;
 
 /// A server that ended.
 #[derive(Debug)]
@@ -31,21 +33,22 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the binary and reads what it tells a person; what it said if it ends instead.
+    /// Starts the binary, by a shell's script if there is one, and reads what it tells a person;
+    /// what it said if it ends instead. `under` goes before its name, and has to become it.
     pub fn start(
         settings: &[(String, String)],
         folder: &Path,
-        survives_full_disk: bool,
+        script: Option<&str>,
+        under: &[String],
     ) -> Result<Self, Exit> {
-        let aurora = env!("CARGO_BIN_EXE_aurora");
-        let mut command = if survives_full_disk {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", SURVIVING, aurora]);
-            shell
-        } else {
-            Command::new(aurora)
-        };
-        let mut child = command
+        let mut words: Vec<&str> = Vec::new();
+        if let Some(script) = script {
+            words.extend(["sh", "-c", script]);
+        }
+        words.extend(under.iter().map(String::as_str));
+        words.push(env!("CARGO_BIN_EXE_aurora"));
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(settings.iter().map(|it| (&it.0, &it.1)))

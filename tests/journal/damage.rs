@@ -8,7 +8,8 @@ use aurora::journal::line::{FORMAT, Header, write_header};
 use aurora::journal::{Journal, JournalError};
 
 use crate::support::{
-    copy, files, folder, lines, open, records, say_words, segments, seqs, settings, try_open,
+    copy, files, folder, is_long, lines, open, records, say_words, segments, seqs, settings,
+    try_open,
 };
 
 /// Three segments; the last one of a few lines.
@@ -127,7 +128,13 @@ fn a_changed_byte_anywhere_is_refused() {
             let is_last = segment == 2 && place + 1 == n_lines;
             // Without its end, the last line is a torn one.
             for byte in 0..line.len() - usize::from(is_last) {
-                refuses_lines(whole.path(), segment, place + 1, |it| it[place][byte] ^= 1);
+                // Every bit in the long run, one of them for each byte in the short one.
+                let bits = if is_long() { 0..8 } else { byte % 8..byte % 8 + 1 };
+                for bit in bits {
+                    refuses_lines(whole.path(), segment, place + 1, |it| {
+                        it[place][byte] ^= 1 << bit
+                    });
+                }
                 if byte % 8 == 0 {
                     refuses_lines(whole.path(), segment, place + 1, |it| it[place][byte] = b'\n');
                 }

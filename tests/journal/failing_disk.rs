@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aurora::journal::{Committed, Journal, JournalError, Need, Settings};
+use crossbeam_channel::Receiver;
 
 use crate::support::{call, folder, open, records, say, say_words, seqs, settings, words};
 
@@ -26,6 +27,13 @@ fn take_disk_away(dir: &Path) {
 
 fn bring_disk_back(dir: &Path) {
     fs::rename(dir.join("away"), dir.join("journal")).unwrap();
+}
+
+/// Waits until more is shown. A ring for what was shown before may come late.
+fn until_beyond(journal: &Journal, bell: &Receiver<()>, seq: u64) {
+    while journal.head() <= seq {
+        bell.recv_timeout(PATIENCE).unwrap();
+    }
 }
 
 #[test]
@@ -73,20 +81,39 @@ fn while_the_disk_fails_answers_are_kept_and_changes_refused_and_then_all_is_wri
 }
 
 #[test]
-fn a_change_under_way_when_the_disk_fails_is_not_promised_but_happens_later() {
+fn a_change_under_way_when_the_disk_fails_is_taken_back() {
     let dir = folder();
     let journal = open_with_a_segment_for_each_batch(dir.path());
     say_words(&journal, 0..1);
     let bell = journal.bell();
 
     take_disk_away(dir.path());
-    let unknown = say(&journal, Need::Durable, 1, "under way").wait();
+    // One batch: the first commit holds the thread until all are there.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let hold = journal.submit::<_, JournalError>(Need::Answer, move |_, _| {
+        wait.recv().unwrap();
+        Ok(())
+    });
+    let (refused, kept) = (
+        say(&journal, Need::Durable, 1, "under way"),
+        say(&journal, Need::Answer, 1, "and a caller"),
+    );
+    go.send(()).unwrap();
 
-    assert!(matches!(unknown, Err(JournalError::Unwritable)));
+    hold.wait().unwrap();
+    assert!(matches!(refused.wait(), Err(JournalError::Unwritable)));
+    // What a caller says was not decided upon what was taken back.
+    let kept = kept.wait().unwrap();
+    assert_eq!((kept.value, kept.durable), (1, false));
     assert_eq!(words(&records(&journal)), ["word 0"]);
     bring_disk_back(dir.path());
-    bell.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(words(&records(&journal)), ["word 0", "under way"]);
+    while !journal.is_writable() {
+        bell.recv_timeout(PATIENCE).unwrap();
+    }
+    let done = say(&journal, Need::Durable, 1, "after").wait().unwrap();
+    let all = records(&journal);
+    assert_eq!(words(&all), ["word 0", "and a caller", "after"]);
+    assert_eq!(seqs(&all), (1..=done.seq).collect::<Vec<_>>());
 }
 
 #[test]
@@ -94,7 +121,7 @@ fn what_is_kept_is_bounded_and_nothing_of_it_is_lost() {
     let dir = folder();
     let journal = open_with_a_segment_for_each_batch(dir.path());
     say_words(&journal, 0..1);
-    let bell = journal.bell();
+    let (head, bell) = (journal.head(), journal.bell());
 
     take_disk_away(dir.path());
     let long = "x".repeat(256 * 1024);
@@ -107,7 +134,7 @@ fn what_is_kept_is_bounded_and_nothing_of_it_is_lost() {
         assert!(matches!(answer, Err(JournalError::Unwritable)));
     }
     bring_disk_back(dir.path());
-    bell.recv_timeout(PATIENCE).unwrap();
+    until_beyond(&journal, &bell, head);
     let n_messages = journal.view(|it| it.call(call(1)).unwrap().messages.len());
     assert_eq!(n_messages, n_kept);
 }
@@ -125,4 +152,33 @@ fn a_clean_stop_tries_the_disk_once_more() {
 
     drop(journal);
     assert_eq!(words(&records(&open(dir.path()))), ["word 0", "kept"]);
+}
+
+/// Whoever waits in vain knows which of two it is: it never happens, or it may.
+#[test]
+fn a_change_that_waits_too_long_is_withdrawn_unless_it_is_under_way() {
+    let dir = folder();
+    let journal = open(dir.path());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (begun, is_begun) = std::sync::mpsc::channel::<()>();
+    let under_way = journal.submit::<_, JournalError>(Need::Durable, move |_, draft| {
+        begun.send(()).unwrap();
+        wait.recv().unwrap();
+        draft.push(crate::support::started(1));
+        Ok(())
+    });
+    is_begun.recv().unwrap();
+    let in_the_queue = say(&journal, Need::Durable, 2, "never");
+
+    let moment = Duration::from_millis(5);
+    let withdrawn = runtime.block_on(in_the_queue.within(moment));
+    let unknown = runtime.block_on(under_way.within(moment));
+    go.send(()).unwrap();
+
+    assert!(matches!(withdrawn, Err(JournalError::Unwritable)));
+    assert!(matches!(unknown, Err(JournalError::Stalled)));
+    say(&journal, Need::Durable, 3, "after").wait().unwrap();
+    assert_eq!(words(&records(&journal)), ["after"]);
+    journal.view(|state| assert!(state.call(call(1)).is_some() && state.call(call(2)).is_none()));
 }

@@ -80,9 +80,11 @@ fn its_thread_wakes_with_the_journal_and_ends_with_it() {
     let dir = folder();
     let journal = open(dir.path());
     let floor = Arc::new(AtomicU64::new(0));
+    let (_ending, end) = crossbeam_channel::bounded(0);
     let keeper = {
         let (journal, bell, floors) = (Arc::clone(&journal), journal.bell(), vec![at(&floor)]);
-        thread::spawn(move || follow(&journal, &bell, &floors, Duration::from_millis(1)))
+        let end = end.clone();
+        thread::spawn(move || follow(&journal, &bell, &end, &floors, Duration::from_millis(1)))
     };
 
     say_words(&journal, 0..60);

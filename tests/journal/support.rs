@@ -17,6 +17,7 @@ use ulid::Ulid;
 pub fn settings(dir: &Path) -> Settings {
     Settings {
         data_dir: dir.to_owned(),
+        handed_out: Vec::new(),
         node: "test".into(),
         new_id_bits: 7,
         segment_bytes: 2_000,
@@ -24,8 +25,15 @@ pub fn settings(dir: &Path) -> Settings {
     }
 }
 
+/// Whether there is time for every case.
+pub fn is_long() -> bool {
+    std::env::var_os("AURORA_TEST_LONG").is_some_and(|it| it == "1")
+}
+
+/// In memory where there is a place for it: thousands of journals are opened here, and each is
+/// synced. What a sync is good for is tried with a model of a disk, and on the real server.
 pub fn folder() -> TempDir {
-    TempDir::new().unwrap()
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
 }
 
 pub fn try_open(dir: &Path) -> Result<Arc<Journal>, JournalError> {

@@ -181,6 +181,35 @@ pub fn listen(
     Ok(Decided { call_id, urgency, outcome })
 }
 
+/// Takes down words and the answer that was given to them without asking the journal.
+pub fn note(
+    state: &State,
+    draft: &mut Draft<'_>,
+    words: &Words,
+    said: Said,
+    urgency: Urgency,
+    limits: Limits,
+) -> Result<(), DeskError> {
+    if delivered_before(state, words).is_some() {
+        return Ok(());
+    }
+    let call = open_call(state, &words.caller);
+    let call_id = start(state, draft, &words.caller, urgency, limits)?;
+    let user = call.map_or(MessageId(1), |it| it.next_message_id());
+    let content = Arc::clone(&words.content);
+    add(draft, call_id, by_person(user, Role::User, content, draft.now), words.token.clone());
+    if let Some(call) = call.filter(|it| it.urgency < urgency) {
+        raise(draft, call, urgency);
+    }
+    let next = MessageId(user.0 + 1);
+    if said.answered_by == AnsweredBy::Supervisor {
+        add(draft, call_id, by_person(next, Role::System, said.text, draft.now), None);
+    } else {
+        reply(draft, call_id, next, said);
+    }
+    Ok(())
+}
+
 /// The answer to words that are in the journal already, made meanwhile.
 ///
 /// A supervisor may have taken the call since, or it may have ended: then the assistant is silent.

@@ -81,8 +81,7 @@ impl Desk {
     pub async fn incoming(&self, caller: Caller) -> Result<Greeting, DeskError> {
         let limits = self.limits;
         let opened = self
-            .journal
-            .submit(Need::Answer, move |state, draft| {
+            .in_time(move |state, draft| {
                 decide::start(state, draft, &caller, Urgency::Normal, limits)
             })
             .await;
@@ -100,8 +99,7 @@ impl Desk {
         let number = caller.number.clone();
         let n_silent = if may_end { self.silences.silent(&caller) } else { 0 };
         let heard = self
-            .journal
-            .submit(Need::Answer, move |state, draft| {
+            .in_time(move |state, draft| {
                 let Some(call) = open_call(state, &caller) else { return Ok(None) };
                 // Words said just before handing back are still passed on.
                 let words = pass_on(draft, call);
@@ -111,7 +109,7 @@ impl Desk {
                     let reason = EndReason::Silence;
                     draft.push(Event::CallEnded(CallEnded { call_id: call.id, reason, by: None }));
                 }
-                Ok::<_, JournalError>(Some((call.id, call.urgency, is_held, words, ends)))
+                Ok(Some((call.id, call.urgency, is_held, words, ends)))
             })
             .await;
         let durable = heard.as_ref().is_ok_and(|it| it.durable);

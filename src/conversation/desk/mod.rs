@@ -14,6 +14,7 @@ mod answer;
 mod closing;
 mod decide;
 mod fixed;
+mod late;
 mod lines;
 mod redelivery;
 mod stats;
@@ -34,6 +35,7 @@ pub use self::stats::{DeskStats, Stage};
 
 use self::closing::{Asking, Questions};
 use self::decide::{Decided, Outcome, Said, Words};
+use self::late::DISK_PATIENCE;
 use self::lines::Silences;
 use self::redelivery::{Delivery, Key, Redeliveries};
 use super::cards::Cards;
@@ -150,16 +152,22 @@ impl Desk {
             Some(answer) => answer.await,
             None => self.turn_with_cards(&words).await,
         };
-        match answer {
+        let answer = match answer {
             Err(DeskError::Journal(JournalError::Panicked)) => {
                 Box::pin(self.plain_turn(&words)).await
             }
             other => other,
+        };
+        match answer {
+            Err(err @ (DeskError::Journal(_) | DeskError::CallEnded)) => {
+                let answer = self.last_resort(turn);
+                if matches!(err, DeskError::Journal(JournalError::Unwritable)) {
+                    self.write_later(&words, &answer);
+                }
+                Ok(answer)
+            }
+            other => other,
         }
-        .or_else(|err| match err {
-            DeskError::Journal(_) | DeskError::CallEnded => Ok(self.last_resort(turn)),
-            other => Err(other),
-        })
     }
 
     fn words(&self, turn: &Turn) -> Words {
@@ -207,10 +215,7 @@ impl Desk {
         let (own, cards, limits) = (words.clone(), self.cards(), self.limits);
         let started = Instant::now();
         let committed = self
-            .journal
-            .submit(Need::Answer, move |state, draft| {
-                decide::listen(state, draft, own, Some(&cards), limits)
-            })
+            .in_time(move |state, draft| decide::listen(state, draft, own, Some(&cards), limits))
             .await?;
         self.stats.stage(Stage::Journal, started.elapsed());
         self.finish(words, committed).await
@@ -225,9 +230,9 @@ impl Desk {
     ) -> Result<Answer, DeskError> {
         let Some(model) = &self.model else { return self.turn_with_cards(words).await };
         let (own, limits) = (words.clone(), self.limits);
-        let taken = self.journal.submit(Need::Answer, move |state, draft| {
-            decide::listen(state, draft, own, None, limits)
-        });
+        let taken =
+            self.in_time(move |state, draft| decide::listen(state, draft, own, None, limits));
+        let taken = std::pin::pin!(taken);
         let started = Instant::now();
         let thinking = std::pin::pin!(asking.wait_for(model.answer(ask)));
         let (committed, modelled) = match select(taken, thinking).await {
@@ -267,10 +272,7 @@ impl Desk {
     async fn plain_turn(&self, words: &Words) -> Result<Answer, DeskError> {
         let (own, limits) = (words.clone(), self.limits);
         let committed = self
-            .journal
-            .submit(Need::Answer, move |state, draft| {
-                decide::listen(state, draft, own, None, limits)
-            })
+            .in_time(move |state, draft| decide::listen(state, draft, own, None, limits))
             .await?;
         if matches!(committed.value.outcome, Outcome::Asked(_)) {
             let said = Said::fixed(fixed::FALLBACK);
@@ -323,12 +325,17 @@ impl Desk {
         urgency: Urgency,
     ) -> Result<Answer, DeskError> {
         let call_id = first.value.call_id;
-        let committed = self
-            .journal
-            .submit(Need::Answer, move |state, draft| {
-                decide::conclude(state, draft, call_id, said, urgency)
-            })
-            .await?;
+        let heard = Decided { call_id, urgency, outcome: Outcome::Said(said.clone()) };
+        let concluded = self.journal.submit(Need::Answer, move |state, draft| {
+            decide::conclude(state, draft, call_id, said, urgency)
+        });
+        // The words are taken: their answer is said in any case, and written when the disk moves.
+        let committed = match tokio::time::timeout(DISK_PATIENCE, concluded).await {
+            Ok(Err(DeskError::Journal(_))) | Err(_) => {
+                Committed { value: heard, durable: false, seq: first.seq }
+            }
+            Ok(committed) => committed?,
+        };
         let durable = first.durable && committed.durable;
         self.finish(words, Committed { durable, ..committed }).await
     }

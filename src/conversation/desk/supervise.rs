@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Desk;
 use super::answer::DeskError;
 use super::decide::{add, by_person};
+use super::late::DISK_PATIENCE;
 use crate::domain::{
     AlertAcknowledged, AlertId, Call, CallEnded, CallId, CallStatus, CallUpdated, EndReason, Event,
     Label, Role, State, Urgency, Utterance,
@@ -125,6 +126,7 @@ impl Desk {
                 draft.push(Event::AlertAcknowledged(AlertAcknowledged { alert_id: id, by }));
                 Ok(())
             })
+            .within(DISK_PATIENCE)
             .await
             .map(|it| it.value)
     }
@@ -144,6 +146,7 @@ impl Desk {
                 }
                 decide(state, draft, call)
             })
+            .within(DISK_PATIENCE)
             .await
             .map(|it| it.value)
     }

@@ -80,8 +80,7 @@ fn held(dir: &Path, report: &mut Report) -> Result<Vec<Segment>, JournalError> {
     for (place, (ordinal, path)) in files.into_iter().enumerate() {
         match header_of(&path, place == last) {
             Ok(Some(header)) => {
-                let (first_seq, format) = (header.first_seq, header.format);
-                segments.push(Segment { ordinal, path, first_seq, format, revision: 0 });
+                segments.push(Segment::new(ordinal, path, header.first_seq, header.format));
             }
             Ok(None) => {}
             Err(err @ JournalError::Io { .. }) => return Err(err),

@@ -17,6 +17,11 @@ pub enum ArchiveError {
     )]
     Newer { found: u32, known: u32 },
     #[error(
+        "archive.db has version {found}, and this Aurora reads {known}: let the server, or a \
+         command while no server runs, bring it up to date"
+    )]
+    Older { found: u32, known: u32 },
+    #[error(
         "{} cannot be opened: {source}. Nothing was changed. Restore it from a backup, or run \
          `aurora repair`, which sets it aside and rebuilds it from the journal",
         .path.display()
@@ -57,9 +62,11 @@ impl ArchiveError {
             ),
             Self::Unreadable { source, .. } => source.is_passing(),
             Self::Journal(err) => matches!(err, JournalError::Io { .. }),
-            Self::Newer { .. } | Self::Ahead { .. } | Self::Impossible(_) | Self::Thread(_) => {
-                false
-            }
+            Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Ahead { .. }
+            | Self::Impossible(_)
+            | Self::Thread(_) => false,
         }
     }
 

@@ -32,7 +32,7 @@ const CHECKPOINT_RECORDS: usize = 10_000;
 /// Calls that leave the state in one commit. Each costs the journal's thread a moment.
 const LEAVING: usize = 128;
 /// When the server stops, what is left to read gets so long.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// An archive that can be written, and its place in the journal.
 struct Opened {
@@ -107,7 +107,7 @@ impl Follower {
         loop {
             let goes_on = match self.step(first.take()) {
                 // More may be there at once, but others go first.
-                Ok(n_records) if n_records > 0 => {
+                Ok(n_records) if n_records > 0 && !self.journal.is_closed() => {
                     std::thread::yield_now();
                     continue;
                 }
@@ -270,7 +270,10 @@ impl Follower {
         self.opened = None;
         let now = Instant::now();
         let until = now + self.outage.failed(err, now);
-        self.archive.failed(ArchiveState::Failing, err.to_string());
+        // What to do about a damaged file is no advice here: the file may be as good as ever.
+        let cause = if let ArchiveError::Unreadable { source, .. } = err { source } else { err };
+        let reason = format!("{cause}. It goes on by itself when it can: see to the disk");
+        self.archive.failed(ArchiveState::Failing, reason);
         loop {
             match self.bell.recv_deadline(until) {
                 Ok(()) => {}

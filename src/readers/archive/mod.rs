@@ -6,15 +6,19 @@
 
 mod batch;
 mod begin;
+mod catch_up;
 mod codes;
 mod error;
 mod follow;
 mod keeping;
 mod outage;
+mod query;
 mod read;
+mod reads;
 mod schema;
 mod status;
 mod store;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,11 +26,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use self::begin::Beginning;
+pub use self::catch_up::catch_up;
 pub use self::error::ArchiveError;
 pub use self::keeping::{KeptCall, calls_of, kept_call, past_policy, past_undo};
+pub use self::query::{
+    Action, AskError, CallerFilter, Deleted, Filters, Find, HistoryQuestion, Page, PastCall, Query,
+    SearchQuestion, StatusFilter, SyntaxError, Transcript,
+};
 pub use self::read::call;
+pub use self::reads::Reads;
 pub use self::status::{Archive, ArchiveState, ArchiveStatus};
-pub use self::store::Store;
+pub use self::store::{Store, last_position};
+pub use self::whole::{Deed, Selection, WholeCall, WholeCalls};
 
 use crate::journal::Journal;
 

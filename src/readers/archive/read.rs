@@ -40,12 +40,10 @@ pub fn call_of(row: &Row<'_>) -> Result<(i64, Call), ArchiveError> {
     let time = |column| row.get(column).map(Timestamp::from_millis);
     let time_if =
         |column| row.get::<_, Option<i64>>(column).map(|it| it.map(Timestamp::from_millis));
-    let caller: String = row.get(3)?;
     let call = Call {
         id: call_id(row, 1)?,
         worker_id: row.get::<_, String>(2)?.into(),
-        caller: PhoneNumber::parse(&caller)
-            .map_err(|err| ArchiveError::Impossible(format!("a caller's number {err}")))?,
+        caller: caller(row, 3)?,
         call_sid: label(row.get(4)?)?,
         medium: codes::medium(row.get(5)?)?,
         language: label(row.get(6)?)?,
@@ -72,7 +70,8 @@ pub fn call_of(row: &Row<'_>) -> Result<(i64, Call), ArchiveError> {
     Ok((row.get(0)?, call))
 }
 
-fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveError> {
+/// What was said in the call of that row, in order.
+pub fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveError> {
     let mut found = db.prepare_cached(
         "SELECT id, role, content, at, sources, answered_by, card, step FROM messages
          WHERE id >= ?1 AND id < ?2 ORDER BY id",
@@ -102,6 +101,12 @@ fn message(row: &Row<'_>) -> Result<Message, ArchiveError> {
 /// The place in its conversation of the message in that row.
 pub fn message_id(row: i64) -> MessageId {
     MessageId(u32::try_from(row & ((1 << MESSAGE_BITS) - 1)).unwrap_or(0))
+}
+
+/// A caller's number.
+pub fn caller(row: &Row<'_>, column: usize) -> Result<PhoneNumber, ArchiveError> {
+    PhoneNumber::parse(&row.get::<_, String>(column)?)
+        .map_err(|err| ArchiveError::Impossible(format!("a caller's number {err}")))
 }
 
 /// A call's id from its 16 bytes.

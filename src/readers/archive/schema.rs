@@ -49,10 +49,12 @@ CREATE TABLE calls (
   -- The last record that changed it.
   last_seq INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX calls_by_end ON calls (ended_at, call_id) WHERE ended_at IS NOT NULL;
-CREATE INDEX calls_by_caller ON calls (mobile_no, ended_at, call_id);
-CREATE INDEX calls_by_worker ON calls (worker_id, ended_at, call_id);
-CREATE INDEX calls_by_urgency ON calls (urgency, ended_at, call_id) WHERE ended_at IS NOT NULL;
+-- The orders of the history; open calls are those without an end.
+CREATE INDEX calls_by_end ON calls (ended_at, call_id);
+CREATE INDEX calls_by_start ON calls (started_at, call_id);
+CREATE INDEX calls_by_caller ON calls (mobile_no);
+CREATE INDEX calls_by_worker ON calls (worker_id);
+CREATE INDEX calls_by_urgency ON calls (urgency, ended_at);
 CREATE INDEX calls_that_stay ON calls (ended_at) WHERE ended_at IS NOT NULL AND has_left = 0;
 CREATE INDEX calls_deleted ON calls (deleted_at) WHERE deleted_at IS NOT NULL;
 

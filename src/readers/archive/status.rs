@@ -227,3 +227,48 @@ impl Archive {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_is_told_when_it_is_there_or_when_it_takes_too_long() {
+        let archive = Arc::new(Archive::new("archive.db".into()));
+        assert!(!archive.wait_for(3, Duration::from_millis(1)).await);
+        assert!(archive.hurry().try_recv().is_ok(), "the thread is asked to hurry");
+
+        let waiting = Arc::clone(&archive);
+        let waiting = tokio::spawn(async move { waiting.wait_for(3, Duration::MAX).await });
+        while archive.hurry().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        archive.stands_at(2, 1);
+        archive.stands_at(4, 1);
+
+        assert!(waiting.await.unwrap());
+        assert!(archive.wait_for(4, Duration::ZERO).await);
+    }
+
+    #[test]
+    fn what_is_missing_is_said_and_what_is_wrong_comes_first() {
+        let archive = Archive::new("archive.db".into());
+        archive.stands_at(5, 1);
+        let status = archive.status(7);
+        assert!(status.healthy && status.detail.is_none() && archive.trouble().is_none());
+        assert_eq!((status.cursor_seq, status.behind), (5, 2));
+
+        archive.set_complete_from(4);
+        let status = archive.status(7);
+        assert!(!status.healthy && status.state == ArchiveState::Following);
+        assert!(status.detail.is_some_and(|it| it.contains("before 4")));
+
+        archive.failed(ArchiveState::Failing, "no room".to_owned());
+        assert_eq!(archive.status(7).detail.as_deref(), Some("no room"));
+        assert_eq!(archive.trouble(), Some((ArchiveState::Failing, "no room".to_owned())));
+        archive.recovered();
+        assert_eq!((archive.trouble(), archive.failures()), (None, 1));
+    }
+}

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use rustc_hash::FxHashMap;
 
 use super::batch::Batch;
@@ -20,7 +20,7 @@ const REMEMBERED: usize = 50_000;
 /// Calls that are taken from a state in one transaction.
 const ADOPTED: usize = 200;
 /// The log of changes is cut back to this when it was longer.
-const LOG_BYTES: u32 = 64 * 1024 * 1024;
+const LOG_BYTES: u32 = 16 * 1024 * 1024;
 
 #[derive(Debug)]
 pub struct Store {
@@ -58,18 +58,8 @@ impl Store {
         db.pragma_update(None, "secure_delete", "on")?;
         db.set_prepared_statement_cache_capacity(64);
         schema::migrate(&mut db)?;
-        let stored = db
-            .query_row("SELECT journal_id, cursor, complete_from FROM about", [], |row| {
-                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
-            })
-            .optional()?;
-        let (mut position, mut complete_from) = (None, 1);
-        if let Some((journal, seq, from)) = stored {
-            let journal = journal
-                .parse::<JournalId>()
-                .map_err(|_| ArchiveError::Impossible(format!("{journal} is no journal id")))?;
-            (position, complete_from) = (Some(Position { journal, seq }), from);
-        }
+        let (position, complete_from) = place(&db)?.unzip();
+        let complete_from = complete_from.unwrap_or(1);
         Ok(Self { db, rows: FxHashMap::default(), position, complete_from, n_calls: 0 })
     }
 
@@ -232,4 +222,24 @@ impl Store {
             })?;
         Ok(log == done)
     }
+}
+
+/// Up to where which journal was read, and from where on.
+fn place(db: &Connection) -> Result<Option<(Position, Seq)>, ArchiveError> {
+    let stored = db
+        .query_row("SELECT journal_id, cursor, complete_from FROM about", [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((journal, seq, from)) = stored else { return Ok(None) };
+    let journal = journal
+        .parse::<JournalId>()
+        .map_err(|_| ArchiveError::Impossible(format!("{journal} is no journal id")))?;
+    Ok(Some((Position { journal, seq }, from)))
+}
+
+/// Up to where the file at `path` was read, if it tells: before it is opened for writing.
+pub fn last_position(path: &Path) -> Option<Position> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    place(&db).ok().flatten().map(|it| it.0)
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::failed::FailedItems;
+use crate::domain::Position;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CursorError {
@@ -63,6 +64,12 @@ impl Cursor {
     pub fn position_in(&self, journal_id: &str) -> Option<u64> {
         let known = self.kept.journal_id.as_deref() == Some(journal_id);
         known.then_some(self.kept.acked_seq)
+    }
+
+    /// Where it stands, in whichever journal.
+    pub fn position(&self) -> Option<Position> {
+        let journal = self.kept.journal_id.as_deref()?.parse().ok()?;
+        Some(Position { journal, seq: self.kept.acked_seq })
     }
 
     /// Moves to `seq` in memory; [`Cursor::save`] makes it last.

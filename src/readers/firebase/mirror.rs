@@ -41,7 +41,7 @@ pub struct MirrorSettings {
     pub outage_line_every: Duration,
     /// Time between two savings of the position. Default 1 s.
     pub save_every: Duration,
-    /// Time for a last batch when the server stops. Default 1 s.
+    /// Time for a last batch when the server stops; the next start sends the rest. Default 0.5 s.
     pub flush: Duration,
 }
 
@@ -61,7 +61,7 @@ impl MirrorSettings {
             backoff: BackoffLimits::default(),
             outage_line_every: Duration::from_secs(60),
             save_every: Duration::from_secs(1),
-            flush: Duration::from_secs(1),
+            flush: Duration::from_millis(500),
         }
     }
 }

@@ -1,0 +1,517 @@
+//! What people write into the search box, read by our own rules and put to the index in words that
+//! it cannot misread.
+//!
+//! The one idea: nothing that was written reaches the index as syntax. It becomes a small tree of
+//! words and phrases, every one of them quoted again; what is wrong with it is said before the
+//! index is asked.
+
+use std::fmt::Write;
+
+use super::words;
+use crate::domain::clean;
+
+/// Longest query, in characters.
+pub const MAX_CHARS: usize = 1_000;
+/// Parentheses in parentheses.
+pub const MAX_DEPTH: usize = 12;
+/// Words and phrases in one query.
+pub const MAX_TERMS: usize = 24;
+/// Fewest letters before a `*`. The finds of every word that begins so are merged before the first one
+/// is known; fewer letters would be half of everything that was ever said.
+pub const MIN_PREFIX: usize = 3;
+
+/// What is wrong with a query. Characters are counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SyntaxError {
+    #[error("it has {got} characters; the most is {MAX_CHARS}")]
+    TooLong { got: usize },
+    #[error("parentheses are nested deeper than {MAX_DEPTH}")]
+    TooDeep,
+    #[error("it has more than {MAX_TERMS} words and phrases")]
+    TooManyTerms,
+    #[error("there is nothing to search for: give at least one word of letters or digits")]
+    Nothing,
+    #[error("the quotation mark at character {at} is not closed")]
+    OpenQuote { at: usize },
+    #[error("the `(` at character {at} is not closed")]
+    OpenParenthesis { at: usize },
+    #[error("the `(` at character {at} has nothing in it")]
+    EmptyParentheses { at: usize },
+    #[error("the `)` at character {at} closes nothing")]
+    StrayParenthesis { at: usize },
+    #[error("`{operator}` at character {at} needs a word before it")]
+    NothingBefore { operator: &'static str, at: usize },
+    #[error("`{operator}` at character {at} needs a word after it")]
+    NothingAfter { operator: &'static str, at: usize },
+    #[error("the `*` at character {at} must end the beginning of a word, as in `evacuat*`")]
+    Star { at: usize },
+    #[error("the beginning of a word at character {at} needs {MIN_PREFIX} letters before its `*`")]
+    ShortPrefix { at: usize },
+    #[error("to leave a word out, write NOT in place of the `-` at character {at}")]
+    Minus { at: usize },
+    #[error("the `:` at character {at} means nothing here: put it in quotation marks")]
+    Colon { at: usize },
+    #[error("the `{sign}` at character {at} means nothing here: put it in quotation marks")]
+    Sign { sign: char, at: usize },
+    #[error("there is no NEAR(…), which stands at character {at}: write a phrase or AND")]
+    Near { at: usize },
+}
+
+/// A query that is well formed and has something to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query(Node);
+
+/// A word, several that follow each other, or the beginning of the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    text: String,
+    /// As the index knows them; at least one.
+    pub words: Vec<String>,
+    pub is_prefix: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Node {
+    Term(Term),
+    All(Vec<Node>),
+    Any(Vec<Node>),
+    Without(Box<Node>, Box<Node>),
+}
+
+impl Query {
+    /// Reads what a person wrote.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for that person.
+    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
+        let text = clean(text);
+        let got = text.chars().count();
+        if got > MAX_CHARS {
+            return Err(SyntaxError::TooLong { got });
+        }
+        let tokens = Lexer { chars: text.chars().collect(), at: 0 }.all()?;
+        if tokens.iter().filter(|it| matches!(it.1, Token::Term(Some(_)))).count() > MAX_TERMS {
+            return Err(SyntaxError::TooManyTerms);
+        }
+        let mut parser = Parser { tokens, at: 0 };
+        let found = parser.any(0)?;
+        if let Some((at, _)) = parser.peek() {
+            return Err(SyntaxError::StrayParenthesis { at });
+        }
+        found.map(Self).ok_or(SyntaxError::Nothing)
+    }
+
+    /// Words that follow each other, whatever signs are between them.
+    ///
+    /// # Errors
+    /// [`SyntaxError::Nothing`], [`SyntaxError::TooLong`]
+    pub fn phrase(text: &str) -> Result<Self, SyntaxError> {
+        let text = clean(text);
+        let got = text.chars().count();
+        if got > MAX_CHARS {
+            return Err(SyntaxError::TooLong { got });
+        }
+        term(&text, false).map(|it| Self(Node::Term(it))).ok_or(SyntaxError::Nothing)
+    }
+
+    /// As the index reads it, whatever was written.
+    pub fn to_fts(&self) -> String {
+        let mut out = String::new();
+        render(&self.0, &mut out);
+        out
+    }
+
+    /// Whether there is a term that stands for all words that begin so.
+    pub fn has_prefix(&self) -> bool {
+        fn is_in(node: &Node) -> bool {
+            match node {
+                Node::Term(it) => it.is_prefix,
+                Node::All(parts) | Node::Any(parts) => parts.iter().any(is_in),
+                Node::Without(wanted, unwanted) => is_in(wanted) || is_in(unwanted),
+            }
+        }
+        is_in(&self.0)
+    }
+
+    /// What a find may hold: terms that are not left out.
+    pub fn wanted(&self) -> Vec<&Term> {
+        fn gather<'a>(node: &'a Node, found: &mut Vec<&'a Term>) {
+            match node {
+                Node::Term(it) => found.push(it),
+                Node::All(parts) | Node::Any(parts) => {
+                    parts.iter().for_each(|it| gather(it, found));
+                }
+                Node::Without(wanted, _) => gather(wanted, found),
+            }
+        }
+        let mut found = Vec::new();
+        gather(&self.0, &mut found);
+        found
+    }
+}
+
+impl Term {
+    pub fn to_fts(&self) -> String {
+        let mut out = String::new();
+        render_term(self, &mut out);
+        out
+    }
+}
+
+fn render(node: &Node, out: &mut String) {
+    let (parts, joined_by) = match node {
+        Node::Term(it) => return render_term(it, out),
+        Node::All(parts) => (parts, " AND "),
+        Node::Any(parts) => (parts, " OR "),
+        Node::Without(wanted, unwanted) => {
+            out.push('(');
+            render(wanted, out);
+            out.push_str(" NOT ");
+            render(unwanted, out);
+            return out.push(')');
+        }
+    };
+    out.push('(');
+    for (place, part) in parts.iter().enumerate() {
+        if place > 0 {
+            out.push_str(joined_by);
+        }
+        render(part, out);
+    }
+    out.push(')');
+}
+
+fn render_term(term: &Term, out: &mut String) {
+    let star = if term.is_prefix { " *" } else { "" };
+    // Writing to a string cannot fail.
+    let _ = write!(out, "\"{}\"{star}", term.text.replace('"', "\"\""));
+}
+
+/// `None` if there is no letter or digit in it: the index knows nothing of it.
+fn term(text: &str, is_prefix: bool) -> Option<Term> {
+    let words: Vec<_> = words::of(text).collect();
+    (!words.is_empty()).then(|| Term { text: text.to_owned(), words, is_prefix })
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Term(Option<Term>),
+    And,
+    Or,
+    Not,
+    Open,
+    Close,
+}
+
+struct Lexer {
+    chars: Vec<char>,
+    at: usize,
+}
+
+fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '“' | '”' | '„')
+}
+
+impl Lexer {
+    fn all(mut self) -> Result<Vec<(usize, Token)>, SyntaxError> {
+        let mut tokens = Vec::new();
+        while let Some(c) = self.here() {
+            let at = self.at + 1;
+            let token = match c {
+                c if c.is_whitespace() => {
+                    self.at += 1;
+                    continue;
+                }
+                '(' | ')' => {
+                    self.at += 1;
+                    if c == '(' { Token::Open } else { Token::Close }
+                }
+                '*' => return Err(SyntaxError::Star { at }),
+                sign @ ('^' | '{' | '}') => return Err(SyntaxError::Sign { sign, at }),
+                c if is_quote(c) => self.quoted()?,
+                _ => self.word()?,
+            };
+            tokens.push((at, token));
+        }
+        Ok(tokens)
+    }
+
+    fn here(&self) -> Option<char> {
+        self.chars.get(self.at).copied()
+    }
+
+    fn text(&self, from: usize) -> String {
+        self.chars[from..self.at].iter().collect()
+    }
+
+    fn quoted(&mut self) -> Result<Token, SyntaxError> {
+        let open = self.at;
+        self.at += 1;
+        while self.here().is_some_and(|c| !is_quote(c)) {
+            self.at += 1;
+        }
+        if self.here().is_none() {
+            return Err(SyntaxError::OpenQuote { at: open + 1 });
+        }
+        let text = self.text(open + 1);
+        self.at += 1;
+        self.term(&text, open)
+    }
+
+    fn word(&mut self) -> Result<Token, SyntaxError> {
+        let from = self.at;
+        let ends = |c: char| {
+            c.is_whitespace() || is_quote(c) || matches!(c, '(' | ')' | '*' | '^' | '{' | '}')
+        };
+        while self.here().is_some_and(|c| !ends(c)) {
+            self.at += 1;
+        }
+        let text = self.text(from);
+        match (text.as_str(), self.here()) {
+            ("NEAR", Some('(')) => return Err(SyntaxError::Near { at: from + 1 }),
+            (_, Some('*')) => {}
+            ("AND", _) => return Ok(Token::And),
+            ("OR", _) => return Ok(Token::Or),
+            ("NOT", _) => return Ok(Token::Not),
+            _ => {}
+        }
+        if text.strip_prefix('-').is_some_and(|it| it.starts_with(char::is_alphanumeric)) {
+            return Err(SyntaxError::Minus { at: from + 1 });
+        }
+        self.check_colons(from)?;
+        self.term(&text, from)
+    }
+
+    /// A `:` between digits is a time of day, one at the end of a word a colon. Else somebody
+    /// thinks that there are columns.
+    fn check_colons(&self, from: usize) -> Result<(), SyntaxError> {
+        let is_digit = |at: usize| self.chars.get(at).is_some_and(char::is_ascii_digit);
+        let colons = (from..self.at).filter(|at| self.chars[*at] == ':');
+        for at in colons {
+            let is_last = self.chars.get(at + 1).is_none_or(|c| c.is_whitespace() || *c == ')');
+            let is_time = at > from && is_digit(at - 1) && is_digit(at + 1);
+            if !is_last && !is_time {
+                return Err(SyntaxError::Colon { at: at + 1 });
+            }
+        }
+        Ok(())
+    }
+
+    /// The term that begins at `from`, and the `*` that may stand behind it.
+    fn term(&mut self, text: &str, from: usize) -> Result<Token, SyntaxError> {
+        let is_prefix = self.here() == Some('*');
+        let term = term(text, is_prefix);
+        if !is_prefix {
+            return Ok(Token::Term(term));
+        }
+        let star = self.at + 1;
+        self.at += 1;
+        let ends = self.here().is_none_or(|c| c.is_whitespace() || matches!(c, '(' | ')'));
+        let Some(term) = term.filter(|_| ends) else {
+            return Err(SyntaxError::Star { at: star });
+        };
+        let last = term.words.last().map_or(0, |it| it.chars().count());
+        if last < MIN_PREFIX {
+            return Err(SyntaxError::ShortPrefix { at: from + 1 });
+        }
+        Ok(Token::Term(Some(term)))
+    }
+}
+
+/// By recursive descent. NOT binds closest, then AND, written or not, then OR. A term that the
+/// index knows nothing of, such as a smiley, is left out (`None`).
+struct Parser {
+    tokens: Vec<(usize, Token)>,
+    at: usize,
+}
+
+type Found = Result<Option<Node>, SyntaxError>;
+
+impl Parser {
+    fn peek(&self) -> Option<(usize, &Token)> {
+        self.tokens.get(self.at).map(|it| (it.0, &it.1))
+    }
+
+    fn takes(&mut self, wanted: &Token) -> Option<usize> {
+        let at = self.peek().filter(|it| it.1 == wanted)?.0;
+        self.at += 1;
+        Some(at)
+    }
+
+    fn any(&mut self, depth: usize) -> Found {
+        let mut parts = Vec::new();
+        parts.extend(self.all(depth)?);
+        while let Some(at) = self.takes(&Token::Or) {
+            self.has_before("OR", at)?;
+            self.has_next("OR", at)?;
+            parts.extend(self.all(depth)?);
+        }
+        Ok(one_or(parts, Node::Any))
+    }
+
+    fn all(&mut self, depth: usize) -> Found {
+        let mut parts = Vec::new();
+        while !matches!(self.peek(), None | Some((_, Token::Or | Token::Close))) {
+            if let Some(at) = self.takes(&Token::And) {
+                self.has_before("AND", at)?;
+                self.has_next("AND", at)?;
+            }
+            parts.extend(self.without(depth)?);
+        }
+        Ok(one_or(parts, Node::All))
+    }
+
+    fn without(&mut self, depth: usize) -> Found {
+        let mut found = self.single(depth)?;
+        while let Some(at) = self.takes(&Token::Not) {
+            self.has_next("NOT", at)?;
+            let unwanted = self.single(depth)?;
+            found = match (found, unwanted) {
+                (Some(wanted), Some(unwanted)) => {
+                    Some(Node::Without(Box::new(wanted), Box::new(unwanted)))
+                }
+                (None, Some(_)) => {
+                    return Err(SyntaxError::NothingBefore { operator: "NOT", at });
+                }
+                (found, None) => found,
+            };
+        }
+        Ok(found)
+    }
+
+    fn single(&mut self, depth: usize) -> Found {
+        let Some((at, token)) = self.peek() else { return Ok(None) };
+        let token = token.clone();
+        match token {
+            Token::Term(term) => {
+                self.at += 1;
+                Ok(term.map(Node::Term))
+            }
+            Token::Open => {
+                if depth == MAX_DEPTH {
+                    return Err(SyntaxError::TooDeep);
+                }
+                self.at += 1;
+                if self.peek().is_some_and(|it| *it.1 == Token::Close) {
+                    return Err(SyntaxError::EmptyParentheses { at });
+                }
+                let found = self.any(depth + 1)?;
+                self.takes(&Token::Close).ok_or(SyntaxError::OpenParenthesis { at })?;
+                Ok(found)
+            }
+            Token::Close => Err(SyntaxError::StrayParenthesis { at }),
+            Token::And => Err(SyntaxError::NothingBefore { operator: "AND", at }),
+            Token::Or => Err(SyntaxError::NothingBefore { operator: "OR", at }),
+            Token::Not => Err(SyntaxError::NothingBefore { operator: "NOT", at }),
+        }
+    }
+
+    /// Something that can be joined stands before the operator that was just taken.
+    fn has_before(&self, operator: &'static str, at: usize) -> Result<(), SyntaxError> {
+        let before = self.at.checked_sub(2).and_then(|it| self.tokens.get(it));
+        match before {
+            Some((_, Token::Term(_) | Token::Close)) => Ok(()),
+            _ => Err(SyntaxError::NothingBefore { operator, at }),
+        }
+    }
+
+    fn has_next(&self, operator: &'static str, at: usize) -> Result<(), SyntaxError> {
+        match self.peek() {
+            Some((_, Token::Term(_) | Token::Open)) => Ok(()),
+            _ => Err(SyntaxError::NothingAfter { operator, at }),
+        }
+    }
+}
+
+fn one_or(mut parts: Vec<Node>, several: impl FnOnce(Vec<Node>) -> Node) -> Option<Node> {
+    if parts.len() > 1 { Some(several(parts)) } else { parts.pop() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fts(text: &str) -> String {
+        Query::parse(text).map_or_else(|err| format!("{err:?}"), |it| it.to_fts())
+    }
+
+    #[test]
+    fn a_query_is_read_as_people_mean_it() {
+        for (text, wanted) in [
+            ("fire", r#""fire""#),
+            ("gas leak", r#"("gas" AND "leak")"#),
+            ("gas AND leak", r#"("gas" AND "leak")"#),
+            (r#""gas leak""#, r#""gas leak""#),
+            ("“gas leak”", r#""gas leak""#),
+            ("smoke OR gas leak", r#"("smoke" OR ("gas" AND "leak"))"#),
+            ("(smoke OR gas) leak", r#"(("smoke" OR "gas") AND "leak")"#),
+            ("fire NOT drill hall", r#"(("fire" NOT "drill") AND "hall")"#),
+            ("fire NOT (drill OR test)", r#"("fire" NOT ("drill" OR "test"))"#),
+            ("evacuat*", r#""evacuat" *"#),
+            (r#""gas lea"*"#, r#""gas lea" *"#),
+            ("near not and or", r#"("near" AND "not" AND "and" AND "or")"#),
+            (
+                "valve-3 12:30 don't a.b@c.d note:",
+                r#"("valve-3" AND "12:30" AND "don't" AND "a.b@c.d" AND "note:")"#,
+            ),
+            ("fire 🔥 - !!", r#""fire""#),
+            ("fire\u{0}smoke", r#"("fire" AND "smoke")"#),
+            ("\u{202E}fire NOT 🔥", r#""fire""#),
+            (r#""a ^ {b} : * NEAR( c""#, r#""a ^ {b} : * NEAR( c""#),
+            ("'); DROP TABLE calls; --", "StrayParenthesis { at: 2 }"),
+        ] {
+            assert_eq!(fts(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        for (text, wanted) in [
+            ("", SyntaxError::Nothing),
+            ("🔥 … -- \u{1}", SyntaxError::Nothing),
+            ("\"\"", SyntaxError::Nothing),
+            ("fire \"gas", SyntaxError::OpenQuote { at: 6 }),
+            ("(fire", SyntaxError::OpenParenthesis { at: 1 }),
+            ("fire)", SyntaxError::StrayParenthesis { at: 5 }),
+            (")", SyntaxError::StrayParenthesis { at: 1 }),
+            ("fire ()", SyntaxError::EmptyParentheses { at: 6 }),
+            ("OR fire", SyntaxError::NothingBefore { operator: "OR", at: 1 }),
+            ("fire AND", SyntaxError::NothingAfter { operator: "AND", at: 6 }),
+            ("fire OR OR gas", SyntaxError::NothingAfter { operator: "OR", at: 6 }),
+            ("NOT fire", SyntaxError::NothingBefore { operator: "NOT", at: 1 }),
+            ("(AND fire)", SyntaxError::NothingBefore { operator: "AND", at: 2 }),
+            ("🔥 NOT fire", SyntaxError::NothingBefore { operator: "NOT", at: 3 }),
+            ("*", SyntaxError::Star { at: 1 }),
+            ("fi*re", SyntaxError::Star { at: 3 }),
+            ("🔥*", SyntaxError::Star { at: 2 }),
+            ("\"\"*", SyntaxError::Star { at: 3 }),
+            ("ab*", SyntaxError::ShortPrefix { at: 1 }),
+            ("fire -drill", SyntaxError::Minus { at: 6 }),
+            ("content:fire", SyntaxError::Colon { at: 8 }),
+            ("content:\"fire\"", SyntaxError::Colon { at: 8 }),
+            ("{content}: fire", SyntaxError::Sign { sign: '{', at: 1 }),
+            ("fire^2", SyntaxError::Sign { sign: '^', at: 5 }),
+            ("NEAR(fire gas)", SyntaxError::Near { at: 1 }),
+        ] {
+            assert_eq!(Query::parse(text), Err(wanted), "{text}");
+        }
+        assert_eq!(Query::parse(&"(".repeat(16 * 1024)), Err(SyntaxError::TooLong { got: 16_384 }));
+        assert_eq!(Query::parse(&"(".repeat(MAX_DEPTH + 2)), Err(SyntaxError::TooDeep));
+        assert_eq!(Query::parse(&"a ".repeat(MAX_TERMS + 1)), Err(SyntaxError::TooManyTerms));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn whatever_is_written_is_a_query_or_explained(
+            text in r#"([a-c]{1,3}|AND|OR|NOT|NEAR|[ "()*:^{}🔥\u{0}-]){0,30}|\PC{0,30}"#
+        ) {
+            match Query::parse(&text) {
+                Ok(query) => prop_assert!(!query.wanted().is_empty()),
+                Err(err) => prop_assert!(!err.to_string().is_empty()),
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// The history page: search, narrow, read a call with who did what, page on, back and reload.
+//
+// Needs the calls that tests/following/browser.rs makes before it: 60 about zebras, one of them
+// taken over by Kim, ended by Lee, with a caller who says something that looks like markup.
+
+import { audit, BASE, check, complaints, expected, openBrowser, pictures, step, TOKEN, visible } from "./harness.mjs";
+
+const { context, close } = await openBrowser();
+const page = await context.newPage();
+const rows = page.locator("#found .row-item");
+const told = () => page.locator("#told").textContent();
+
+async function until(what, isSo) {
+  const deadline = Date.now() + 10_000;
+  while (!(await isSo())) {
+    check(Date.now() < deadline, `waited until ${what}; the page says "${await told()}"`);
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+  }
+}
+
+try {
+  await step("a stranger is asked to log in, and comes back", async () => {
+    await page.goto(`${BASE}/history`);
+    check(page.url().includes("/login?next=/history"), page.url());
+    await page.fill("#token", TOKEN);
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`${BASE}/history`);
+  });
+
+  await step("without words it lists calls, newest first, page by page", async () => {
+    await until("50 rows are there", async () => (await rows.count()) === 50);
+    await page.click("#further");
+    await until("60 rows are there", async () => (await rows.count()) === 60);
+    check(await page.locator("#further").isHidden(), "there is no more");
+    check(await page.evaluate(() => document.activeElement.closest(".row-item") === document.querySelectorAll("#found .row-item")[50]),
+      "the focus goes on where the new rows begin");
+    await audit(page, "the history");
+  });
+
+  await step("words are found and marked, and what looks like markup is text", async () => {
+    await page.fill("#q", "\"zebra seven\" OR bold*");
+    await page.keyboard.press("Enter");
+    await until("two finds are there", async () => (await rows.count()) === 2);
+    const marks = await page.locator("#found mark").allTextContents();
+    check(marks.includes("zebra seven"), `the marks are ${marks}`);
+    check(await page.locator("#found b:text-is('bold'), #found img").count() === 0, "markup came alive");
+    const texts = await page.locator("#found .last-words").allTextContents();
+    check(texts.some((it) => it.includes("<b>bold</b> <img src=x>")), texts.join(" | "));
+    await audit(page, "a search");
+  });
+
+  await step("a query that is wrong is explained", async () => {
+    // The browser says in its console that the answer was 422, as it should be.
+    expected.failedRequests = true;
+    await page.fill("#q", "zebra AND (");
+    await page.keyboard.press("Enter");
+    await until("it is explained", async () => (await page.locator("#problem").textContent()).includes("is not understood"));
+    check((await rows.count()) === 0, "old results stay away");
+    expected.failedRequests = false;
+  });
+
+  await step("a filter narrows, and the address keeps it", async () => {
+    await page.fill("#q", "zebra");
+    await page.click("#more-filters summary");
+    await page.fill("#supervisor", "Kim");
+    await page.keyboard.press("Enter");
+    await until("one call is left", async () => (await rows.count()) > 0 && (await told()).includes("message"));
+    const numbers = new Set(await page.locator("#found .open").allTextContents());
+    check(numbers.size === 1, `of one caller: ${[...numbers]}`);
+    check(page.url().includes("supervisor=Kim"), page.url());
+    await page.reload();
+    await until("it is asked again", async () => (await rows.count()) > 0);
+    check((await page.inputValue("#supervisor")) === "Kim", "the form is filled again");
+    await audit(page, "the filters");
+  });
+
+  await step("by keyboard a call is opened, read and closed", async () => {
+    await page.locator("#found .open").first().focus();
+    await page.keyboard.press("Enter");
+    const heading = await visible(page.locator("#call-title", { hasText: "+" }), "the call");
+    check(await heading.evaluate((it) => it === document.activeElement), "the focus is on the call");
+    const deeds = (await page.locator(".deed").allTextContents()).join(" | ");
+    for (const deed of ["Kim took the call over", "Kim handed the call back", "Lee ended the call"]) {
+      check(deeds.includes(deed), `"${deed}" is not in "${deeds}"`);
+    }
+    await visible(page.locator(".message[data-role=admin]", { hasText: "Supervisor Kim" }), "Kim's words");
+    await visible(page.locator(".message[data-found]"), "the message that was found");
+    await audit(page, "a past call");
+    await page.keyboard.press("Escape");
+    check(await page.evaluate(() => document.activeElement.matches("#found .open")), "the focus is back on the row");
+  });
+
+  await step("back and forward show what was there", async () => {
+    await page.goBack();
+    await visible(page.locator("#call-title", { hasText: "+" }), "the call again");
+    await page.click("#clear");
+    await until("all zebras are there again", async () => (await rows.count()) === 50);
+    await page.goBack();
+    await until("the filter is back", async () => (await page.inputValue("#supervisor")) === "Kim");
+  });
+
+  check(complaints.length === 0, `the pages complain:\n${complaints.join("\n")}`);
+} catch (err) {
+  await pictures(context);
+  console.error(err.stack ?? err);
+  process.exitCode = 1;
+} finally {
+  await close();
+}
