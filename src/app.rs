@@ -1,6 +1,7 @@
 //! The wiring: who gets what, what starts before what, and what stops after what.
 
 mod doors;
+mod erase;
 mod refusal;
 mod stop;
 
@@ -9,7 +10,6 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -26,13 +26,17 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use self::doors::Doors;
+pub use self::erase::erase;
 pub use self::stop::STOP_LIMIT;
 
 use crate::config::{Config, ModelConfig, Secret};
 use crate::conversation::cards::Cards;
 use crate::conversation::desk::{Desk, Limits};
+use crate::conversation::keeping::Keeping;
 use crate::conversation::model::{self, Model, ModelSettings};
-use crate::domain::{Call, Position};
+use crate::domain::{Call, Position, Timestamp};
+use crate::erasure::retention::Policy;
+use crate::erasure::{self, Eraser, ErasureError};
 use crate::journal::{self, DataLock, HolderState, Journal};
 use crate::readers::archive::{self, Archive, Reads};
 use crate::readers::firebase::{
@@ -40,13 +44,16 @@ use crate::readers::firebase::{
 };
 use crate::readers::keeper::{self, Floor};
 use crate::readers::live::{self, Live};
-use crate::readers::snapshot;
+use crate::readers::snapshot::{self, Checkpoint};
 use crate::routes::{self, Auth, Context, Metrics, RateLimit};
 use crate::telephony::Twiml;
 
 /// How often the board is told of the mirror and the disk, if something changed.
 const BOARD_INTERVAL: Duration = Duration::from_millis(500);
 const INACTIVITY_INTERVAL: Duration = Duration::from_secs(15);
+/// The policy is looked at when the start is over, then now and again.
+const POLICY_FIRST: Duration = Duration::from_secs(3);
+const POLICY_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// A local model may have to be loaded from disk.
 const WARM_UP: Duration = Duration::from_secs(60);
 
@@ -96,17 +103,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let address = listener.local_addr()?;
 
     let stored = snapshot::load(&config.data_dir).map_err(refusal::explain)?;
-    let settings = journal::Settings {
-        data_dir: config.data_dir.clone(),
-        // One that cannot be read is refused below, where it is needed.
-        handed_out: handed_out(&config),
-        node: config.node.as_str().into(),
-        segment_bytes: config.segment_bytes,
-        ..journal::Settings::default()
-    };
-    let saved_seq = Arc::new(AtomicU64::new(stored.as_ref().map_or(0, |it| it.1.seq)));
+    let saved_seq = stored.as_ref().map_or(0, |it| it.1.seq);
+    let checkpoint = Arc::new(Checkpoint::new(config.data_dir.clone(), saved_seq));
     let (journal, opened) =
-        Journal::open_locked(Arc::clone(&lock), settings, stored).map_err(refusal::explain)?;
+        Journal::open_locked(Arc::clone(&lock), journal_settings(&config), stored)
+            .map_err(refusal::explain)?;
     info!(
         n_replayed = opened.n_replayed,
         n_open_calls = opened.n_open_calls,
@@ -120,10 +121,27 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         let mirror = Arc::clone(&mirror);
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
     };
-    let floors = floors(&saved_seq, &mirror, config.mirrors(), &archive);
+    let floors = floors(&checkpoint, &mirror, config.mirrors(), &archive);
     let (ending, end) = crossbeam_channel::bounded(0);
-    let checkpoints = spawn_snapshot(&config, &journal, &mirror, saved_seq, end.clone())?;
+    let checkpoints = spawn_snapshot(&config, &checkpoint, &journal, &mirror, end.clone())?;
     let threads = vec![live::spawn(&live)?, archiving, spawn_keeper(&journal, floors, end)?];
+    let eraser = Arc::new(Eraser {
+        data_dir: config.data_dir.clone(),
+        journal: Arc::clone(&journal),
+        archive: Arc::clone(&archive),
+        mirror: Arc::clone(&mirror),
+        live: Some(Arc::clone(&live)),
+        checkpoint: Arc::clone(&checkpoint),
+        keeping: Arc::new(Keeping::new(Arc::clone(&journal))),
+        busy: Arc::default(),
+    });
+    // Before anybody can look: what is on its way out is out of sight.
+    match eraser.resume().await {
+        Err(err @ ErasureError::File(_)) => return Err(err.into()),
+        // Callers must be answered; it is tried again with the policy.
+        Err(err) => warn!(error = %err, "An erasure that was begun waits."),
+        Ok(_) => {}
+    }
     let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
     let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
     if let Some(model) = model {
@@ -148,6 +166,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         mirror,
         reads: Reads::new(archive.path().to_owned()),
         archive,
+        checkpoint,
+        eraser,
         started,
     });
     let doors = Doors::new(&listener)?;
@@ -157,6 +177,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     lock.announce(HolderState::Serving, Some(address));
     tokio::spawn(tell_the_board(Data::clone(&context)));
     tokio::spawn(end_inactive_calls(Data::clone(&context)));
+    tokio::spawn(keep_to_the_policy(Data::clone(&context)));
     info!(%address, started_ms = started.elapsed().as_millis() as u64, "Aurora answers.");
     Ok(Running {
         address,
@@ -327,39 +348,57 @@ fn start_mirror(config: &Config, journal: &Arc<Journal>, link: &MirrorLink) -> a
         config.node.clone(),
         journal.id().to_string(),
     );
-    let source = firebase::follow(Arc::clone(journal));
+    let data_dir = config.data_dir.clone();
+    let erased = move || {
+        erasure::erased_calls(&data_dir).unwrap_or_else(|err| {
+            warn!(error = %err, "The mirror is not told which calls were erased long ago.");
+            Vec::new()
+        })
+    };
+    let source = firebase::follow(Arc::clone(journal), erased);
     let mirror = Mirror::start(settings, source, journal.bell(), link.status())?;
     link.started(mirror);
     Ok(())
 }
 
+fn journal_settings(config: &Config) -> journal::Settings {
+    journal::Settings {
+        data_dir: config.data_dir.clone(),
+        // One that cannot be read is refused by its reader.
+        handed_out: handed_out(config),
+        node: config.node.as_str().into(),
+        segment_bytes: config.segment_bytes,
+        ..journal::Settings::default()
+    }
+}
+
 fn spawn_snapshot(
     config: &Config,
+    checkpoint: &Arc<Checkpoint>,
     journal: &Arc<Journal>,
     mirror: &Arc<MirrorLink>,
-    saved_seq: Arc<AtomicU64>,
     end: Receiver<()>,
 ) -> std::io::Result<JoinHandle<()>> {
     let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
-    let (bell, data_dir) = (journal.bell(), config.data_dir.clone());
+    let (bell, checkpoint) = (journal.bell(), Arc::clone(checkpoint));
     let grown_bytes = config.checkpoint_bytes;
     std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
         let sync_of = |call: &Call| mirror.sync_of(call);
-        snapshot::follow(&journal, &bell, &end, &data_dir, grown_bytes, &sync_of, &saved_seq);
+        snapshot::follow(&journal, &bell, &end, &checkpoint, grown_bytes, &sync_of);
     })
 }
 
 /// Up to where each who follows the journal never reads again.
 fn floors(
-    saved_seq: &Arc<AtomicU64>,
+    checkpoint: &Arc<Checkpoint>,
     mirror: &Arc<MirrorLink>,
     mirrors: bool,
     archive: &Arc<Archive>,
 ) -> Vec<Floor> {
-    let (saved_seq, status) = (Arc::clone(saved_seq), mirror.status());
+    let (checkpoint, status) = (Arc::clone(checkpoint), mirror.status());
     let archive = Arc::clone(archive);
     vec![
-        Box::new(move || Some(saved_seq.load(Ordering::Acquire))),
+        Box::new(move || Some(checkpoint.saved_seq())),
         Box::new(move || mirrors.then(|| status.saved_seq())),
         Box::new(move || Some(archive.durable_seq())),
     ]
@@ -417,5 +456,30 @@ async fn end_inactive_calls(context: Data<Context>) {
         if let Err(err) = context.desk.end_inactive(limit, &mut alerted).await {
             warn!(error = %err, "Inactive calls could not be ended.");
         }
+    }
+}
+
+/// Deletes and erases what the policy says is to go.
+async fn keep_to_the_policy(context: Data<Context>) {
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    let kept = context.config.retention;
+    let policy = Policy {
+        normal: kept.normal.map(days),
+        urgent: kept.urgent.map(days),
+        critical: kept.critical.map(days),
+        undo: days(context.config.undo_days),
+    };
+    tokio::time::sleep(POLICY_FIRST).await;
+    loop {
+        let now = Timestamp::from(std::time::SystemTime::now());
+        let wait = match context.eraser.apply(policy, now).await {
+            Ok(_) => POLICY_INTERVAL,
+            Err(ErasureError::Busy | ErasureError::ArchiveBehind) => POLICY_FIRST,
+            Err(err) => {
+                warn!(error = %err, "The policy could not be followed; tried again later.");
+                POLICY_INTERVAL
+            }
+        };
+        tokio::time::sleep(wait).await;
     }
 }

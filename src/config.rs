@@ -96,8 +96,20 @@ pub struct Config {
     /// `AURORA_ARCHIVE_AFTER_SECONDS`: an ended call stays with the active ones for so long.
     /// Default 60.
     pub archive_after: Duration,
+    /// `AURORA_RETENTION_DAYS`: how long ended calls stay, by urgency. Default: for ever.
+    pub retention: Retention,
+    /// `AURORA_UNDO_DAYS`: how long a deletion can be taken back. Default 30.
+    pub undo_days: u32,
     /// `AURORA_WORKERS`: server threads. Default: one a core.
     pub workers: usize,
+}
+
+/// Days; `None`: for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    pub normal: Option<u32>,
+    pub urgent: Option<u32>,
+    pub critical: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -180,6 +192,9 @@ impl Config {
                 .unwrap_or(60)
                 .into(),
             ),
+            retention: retention(get("AURORA_RETENTION_DAYS"))?,
+            undo_days: number(get("AURORA_UNDO_DAYS"), "AURORA_UNDO_DAYS", 0, 36_500)?
+                .unwrap_or(30),
             workers: match number(get("AURORA_WORKERS"), "AURORA_WORKERS", 1, 1_024)? {
                 Some(n) => n as usize,
                 None => std::thread::available_parallelism().map_or(2, |it| it.get()),
@@ -282,6 +297,26 @@ fn redis(value: Option<String>) -> Result<Option<Url>, ConfigError> {
     }
 }
 
+fn retention(value: Option<String>) -> Result<Retention, ConfigError> {
+    let name = "AURORA_RETENTION_DAYS";
+    let expected = "must be classes and days from 1 to 36500, such as normal=90,urgent=365";
+    let mut retention = Retention::default();
+    for part in list(value) {
+        let (class, days) = part.split_once('=').ok_or_else(|| wrong(name, expected))?;
+        let days: u32 = days.trim().parse().map_err(|_| wrong(name, expected))?;
+        let own = match class.trim() {
+            "normal" => &mut retention.normal,
+            "urgent" => &mut retention.urgent,
+            "critical" => &mut retention.critical,
+            _ => return Err(wrong(name, expected)),
+        };
+        if !(1..=36_500).contains(&days) || own.replace(days).is_some() {
+            return Err(wrong(name, expected));
+        }
+    }
+    Ok(retention)
+}
+
 fn node(value: Option<String>) -> Result<String, ConfigError> {
     let node = value.unwrap_or_else(|| "local".to_owned());
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -357,6 +392,11 @@ mod tests {
             ("AURORA_ADMIN_TOKEN", "short"),
             ("AURORA_ALLOW_OPEN_API", "perhaps"),
             ("AURORA_MAX_TURNS", "0"),
+            ("AURORA_RETENTION_DAYS", "90"),
+            ("AURORA_RETENTION_DAYS", "normal=0"),
+            ("AURORA_RETENTION_DAYS", "normal=1,normal=2"),
+            ("AURORA_RETENTION_DAYS", "calm=3"),
+            ("AURORA_UNDO_DAYS", "-1"),
             ("AURORA_ARCHIVE_AFTER_SECONDS", "3601"),
             ("AURORA_LLM_URL", "model"),
             ("AURORA_ANSWER_DEADLINE_MS", "1h"),

@@ -8,6 +8,7 @@ pub mod care;
 pub mod config;
 pub mod conversation;
 pub mod domain;
+pub mod erasure;
 pub mod exchange;
 pub mod journal;
 pub mod load;

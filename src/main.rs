@@ -35,6 +35,8 @@ enum Command {
     Backup(care::backup::Options),
     Import(exchange::import::Options),
     Export(exchange::export::Options),
+    /// Erase every call of one number, for good.
+    Erase(Erase),
 }
 
 /// Speaks with many callers at once and reports times and throughput.
@@ -64,6 +66,25 @@ struct Load {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// Takes all calls of a number out of the journal, total.json, the archive, its index and the
+/// mirror's database, and prints a receipt that holds none of it.
+///
+/// A server that runs on the data folder does it; without one this command does. A call that is
+/// still going on, or on legal hold, is refused. Backups, exports, the phone provider's logs and
+/// what others said of the caller stay as they are.
+#[derive(clap::Args)]
+struct Erase {
+    /// The number, as the provider names it: +15550100.
+    #[arg(long)]
+    caller: String,
+    /// Who does it; stands in the receipt.
+    #[arg(long)]
+    by: String,
+    /// Do it without asking.
+    #[arg(long)]
+    yes: bool,
 }
 
 fn main() -> ExitCode {
@@ -105,6 +126,7 @@ fn run() -> anyhow::Result<()> {
             let (place, interrupt) = at_the_data_folder()?;
             Ok(exchange::export::run(&options, &place, &interrupt)?)
         }
+        Command::Erase(options) => erase(&options),
     }
 }
 
@@ -144,6 +166,21 @@ fn load(options: Load) -> anyhow::Result<()> {
         if is_json { format!("{}\n", serde_json::to_string(&report)?) } else { report.to_string() };
     std::io::stdout().write_all(text.as_bytes()).context("the report cannot be printed")?;
     anyhow::ensure!(report.refused == 0, "{} turns were refused", report.refused);
+    Ok(())
+}
+
+fn erase(options: &Erase) -> anyhow::Result<()> {
+    telemetry::init(std::env::var("RUST_LOG").ok().as_deref())?;
+    let config = Config::from_lookup(|name| std::env::var(name).ok())?;
+    let Erase { caller, by, yes } = options;
+    let receipt = app::block_on(app::erase(&config, caller, by, *yes))?;
+    let text = serde_json::to_string(&receipt)?;
+    writeln!(std::io::stdout(), "{text}").context("the receipt cannot be printed")?;
+    anyhow::ensure!(
+        receipt.left.is_empty(),
+        "erased, but these files could not be looked through: {}; remove what is theirs by hand",
+        receipt.left.join(", ")
+    );
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use paths::{Found, paths};
 
 /// Who may know whom, besides itself. A reader is a folder or file below `readers`.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &[]),
@@ -25,7 +25,9 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("telephony", &["domain"]),
     ("journal", &["domain"]),
     ("conversation", &["journal", "domain"]),
-    ("routes", &["conversation", "readers", "journal", "telephony", "domain", "config"]),
+    // Reaches everybody who holds words.
+    ("erasure", &["conversation", "readers", "journal", "domain"]),
+    ("routes", &["conversation", "erasure", "readers", "journal", "telephony", "domain", "config"]),
 ];
 /// What any reader may know.
 const READER: [&str; 2] = ["journal", "domain"];

@@ -14,7 +14,6 @@ use super::Running;
 use crate::domain::Call;
 use crate::journal::HolderState;
 use crate::readers::live::Live;
-use crate::readers::snapshot;
 
 /// A stop takes at most this long, also if something hangs. Whoever runs the process ends it then;
 /// what was answered as durable is on disk.
@@ -73,12 +72,11 @@ impl Running {
         drop(self.ending);
         tokio::task::spawn_blocking(move || {
             context.journal.close();
+            context.archive.hurry_up();
             // Two would write the same file. Others may take longer than the checkpoint should wait.
             join(self.checkpoints);
-            let (state, seq) = context.journal.snapshot_at_head();
-            let position = context.journal.position(seq);
             let sync_of = |call: &Call| context.mirror.sync_of(call);
-            let saved = snapshot::save(&context.config.data_dir, &state, position, &sync_of);
+            let saved = context.checkpoint.save(&context.journal, &sync_of);
             self.threads.into_iter().for_each(join);
             saved
         })

@@ -2,5 +2,6 @@
 
 pub mod cards;
 pub mod desk;
+pub mod keeping;
 pub mod model;
 pub mod triage;

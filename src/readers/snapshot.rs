@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -113,21 +113,56 @@ pub fn load(data_dir: &Path) -> Result<Option<(State, Position)>, SnapshotError>
     stored.into_state().map(Some).map_err(|why| SnapshotError::Impossible { path, why })
 }
 
+/// The file of one data folder: written by one at a time, each later than the one before, so that
+/// what was erased meanwhile does not come back with an older state.
+#[derive(Debug)]
+pub struct Checkpoint {
+    data_dir: PathBuf,
+    saved_seq: AtomicU64,
+    turn: Mutex<()>,
+}
+
+impl Checkpoint {
+    /// `saved_seq`: where the file on disk stands; 0 without one.
+    pub fn new(data_dir: PathBuf, saved_seq: Seq) -> Self {
+        Self { data_dir, saved_seq: AtomicU64::new(saved_seq), turn: Mutex::default() }
+    }
+
+    /// Where the file on disk stands: a start needs what comes after it.
+    pub fn saved_seq(&self) -> Seq {
+        self.saved_seq.load(Ordering::Acquire)
+    }
+
+    /// Puts the durable state of now on disk; returns its size in bytes.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`]; the file that was there stays.
+    pub fn save(
+        &self,
+        journal: &Journal,
+        sync_of: &dyn Fn(&Call) -> SyncStatus,
+    ) -> Result<u64, SnapshotError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (state, seq) = journal.snapshot_at_head();
+        let size = save(&self.data_dir, &state, journal.position(seq), sync_of)?;
+        self.saved_seq.store(seq, Ordering::Release);
+        Ok(size)
+    }
+}
+
 /// Writes a checkpoint whenever the journal has grown enough, by `grown_bytes` at least; the work of
 /// the thread `snapshot`. Returns when the journal is closed, or as soon as `end` is disconnected;
-/// the last checkpoint is the caller's. `saved_seq` is where the file on disk stands: a start needs
-/// what comes after it.
+/// the last checkpoint is the caller's.
 pub fn follow(
     journal: &Journal,
     bell: &Receiver<()>,
     end: &Receiver<()>,
-    data_dir: &Path,
+    checkpoint: &Checkpoint,
     grown_bytes: u64,
     sync_of: &dyn Fn(&Call) -> SyncStatus,
-    saved_seq: &AtomicU64,
 ) {
     let mut written_at = journal.stats().bytes.load(Ordering::Relaxed);
-    let mut size = fs::metadata(path(data_dir)).map_or(0, |it| it.len());
+    let mut size = fs::metadata(path(&checkpoint.data_dir)).map_or(0, |it| it.len());
     while bell.recv().is_ok() {
         if end.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected) {
             return;
@@ -137,12 +172,8 @@ pub fn follow(
             continue;
         }
         written_at = bytes;
-        let (state, seq) = journal.snapshot_at_head();
-        match save(data_dir, &state, journal.position(seq), sync_of) {
-            Ok(new_size) => {
-                size = new_size;
-                saved_seq.store(seq, Ordering::Release);
-            }
+        match checkpoint.save(journal, sync_of) {
+            Ok(new_size) => size = new_size,
             // The journal has everything; the next growth tries again.
             Err(err) => tracing::warn!(error = %err, "A checkpoint could not be written."),
         }

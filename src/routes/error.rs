@@ -8,7 +8,9 @@ use tracing::error;
 
 use super::PLAIN_HEADERS;
 use crate::conversation::desk::DeskError;
+use crate::conversation::keeping::KeepingError;
 use crate::domain::{BadId, BadText};
+use crate::erasure::ErasureError;
 use crate::journal::JournalError;
 use crate::readers::archive::{AskError, SyntaxError};
 use crate::readers::live::SubscribeError;
@@ -37,6 +39,8 @@ pub enum ApiError {
     TooMany { retry_after: u64 },
     #[error(transparent)]
     Desk(#[from] DeskError),
+    #[error(transparent)]
+    Erasure(#[from] ErasureError),
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
     #[error(
@@ -74,7 +78,9 @@ impl ApiError {
             }
             Self::NoToken => (S::UNAUTHORIZED, "authentication-required", "Not authenticated"),
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden", "Not allowed"),
-            Self::NotFound("call") | Self::Desk(DeskError::NoSuchCall) => {
+            Self::NotFound("call")
+            | Self::Desk(DeskError::NoSuchCall)
+            | Self::Erasure(ErasureError::Keeping(KeepingError::NoSuchCall)) => {
                 (S::NOT_FOUND, "call-not-found", "No such call")
             }
             Self::NotFound("conversation")
@@ -96,7 +102,25 @@ impl ApiError {
             Self::Desk(DeskError::TooManyCalls { .. }) => {
                 (S::SERVICE_UNAVAILABLE, "too-many-calls", "Too many open calls")
             }
-            Self::Desk(DeskError::Journal(_)) => {
+            Self::Erasure(ErasureError::Keeping(KeepingError::CallOpen(_))) => {
+                (S::CONFLICT, "call-open", "The call is not over")
+            }
+            Self::Erasure(ErasureError::Keeping(KeepingError::OnLegalHold(_))) => {
+                (S::CONFLICT, "legal-hold", "The call is on legal hold")
+            }
+            Self::Erasure(ErasureError::Busy | ErasureError::Keeping(KeepingError::MoreCalls)) => {
+                (S::CONFLICT, "erasure-under-way", "Something else changes these calls")
+            }
+            Self::Erasure(
+                ErasureError::ArchiveBehind
+                | ErasureError::Archive(_)
+                | ErasureError::File(_)
+                | ErasureError::Broken,
+            ) => {
+                (S::SERVICE_UNAVAILABLE, "archive-unavailable", "Past calls cannot be changed now")
+            }
+            Self::Desk(DeskError::Journal(_))
+            | Self::Erasure(ErasureError::Keeping(KeepingError::Journal(_))) => {
                 (S::SERVICE_UNAVAILABLE, "journal-unwritable", "The change cannot be stored now")
             }
             Self::Subscribe(SubscribeError::TooMany { .. }) => {
@@ -124,6 +148,7 @@ impl ApiError {
         match self {
             Self::TooMany { retry_after } => Some(*retry_after),
             Self::Desk(DeskError::TooManyCalls { .. } | DeskError::Journal(_)) => Some(5),
+            Self::Erasure(_) if self.public().0 == StatusCode::SERVICE_UNAVAILABLE => Some(5),
             Self::Subscribe(SubscribeError::TooMany { .. }) => Some(10),
             Self::Ask(AskError::Busy) => Some(1),
             Self::Ask(AskError::Archive(_)) => Some(10),
@@ -146,6 +171,11 @@ impl ResponseError for ApiError {
         }
         if let Self::Ask(AskError::Archive(err)) = self {
             error!(error = %err, "The archive could not be read.");
+        }
+        if let Self::Erasure(err) = self
+            && status == StatusCode::SERVICE_UNAVAILABLE
+        {
+            error!(error = %err, "A past call could not be changed.");
         }
         let mut response = HttpResponse::build(status);
         for header in PLAIN_HEADERS {

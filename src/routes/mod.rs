@@ -8,6 +8,7 @@ mod calls;
 mod error;
 mod filters;
 mod history;
+mod keeping;
 mod limit;
 mod metrics;
 mod operators;
@@ -34,10 +35,12 @@ pub use self::metrics::Metrics;
 use crate::config::Config;
 use crate::conversation::desk::Desk;
 use crate::domain::{Call, SyncStatus};
+use crate::erasure::Eraser;
 use crate::journal::Journal;
 use crate::readers::archive::{Archive, Reads};
 use crate::readers::firebase::MirrorLink;
 use crate::readers::live::Live;
+use crate::readers::snapshot::Checkpoint;
 use crate::telephony::Twiml;
 
 /// All that the routes reach.
@@ -48,6 +51,8 @@ pub struct Context {
     pub live: Arc<Live>,
     pub mirror: Arc<MirrorLink>,
     pub archive: Arc<Archive>,
+    pub checkpoint: Arc<Checkpoint>,
+    pub eraser: Arc<Eraser>,
     pub reads: Arc<Reads>,
     pub auth: Auth,
     pub rate: RateLimit,
@@ -110,6 +115,7 @@ pub fn configure(service: &mut ServiceConfig, context: &Data<Context>) {
 fn looked_at(service: &mut ServiceConfig) {
     service
         .configure(calls::configure)
+        .configure(keeping::configure)
         .configure(history::configure)
         .configure(streams::configure)
         .configure(sync::configure)

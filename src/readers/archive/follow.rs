@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 use tracing::{error, warn};
 
 use super::begin::Beginning;
 use super::error::ArchiveError;
 use super::outage::Outage;
-use super::status::{Archive, ArchiveState};
+use super::status::{Archive, ArchiveState, Scrubbed};
 use super::store::Store;
 use crate::domain::{Event, Seq, Timestamp};
 use crate::journal::{Journal, JournalError, Need, Reader};
@@ -24,6 +24,8 @@ const BATCH: usize = 2_000;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// Live records gather for so long, unless somebody waits for them.
 const GATHER: Duration = Duration::from_millis(100);
+/// Between two batches while people speak.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Without news: how often to look for calls that have ended long enough ago.
 const TICK: Duration = Duration::from_secs(1);
 /// How long what was taken in waits for the disk at most, in time and in records.
@@ -105,10 +107,10 @@ impl Follower {
     fn run(&mut self, first: Option<(Store, Beginning)>) {
         let mut first = first;
         loop {
+            let (began, head) = (Instant::now(), self.journal.head());
             let goes_on = match self.step(first.take()) {
-                // More may be there at once, but others go first.
                 Ok(n_records) if n_records > 0 && !self.journal.is_closed() => {
-                    std::thread::yield_now();
+                    self.let_others_go_first(began, head);
                     continue;
                 }
                 Ok(_) => self.rest(),
@@ -121,6 +123,16 @@ impl Follower {
         }
     }
 
+    /// More may be there at once. While people speak they have the disk for nine tenths of the
+    /// time: priority is of no use where a turn waits for a sync, and the archive writes too.
+    fn let_others_go_first(&self, began: Instant, head: Seq) {
+        if self.journal.head() == head {
+            return std::thread::yield_now();
+        }
+        // Nobody sends on it but to end this wait.
+        let _ = self.archive.hurry().recv_timeout((began.elapsed() * 9).min(LONGEST_REST));
+    }
+
     /// Takes in what comes next, and does what is due; how many records that were.
     fn step(&mut self, first: Option<(Store, Beginning)>) -> Result<usize, ArchiveError> {
         if self.opened.is_none() {
@@ -129,6 +141,9 @@ impl Follower {
         let n_records = self.take_in()?;
         self.checkpoint_if_due()?;
         self.let_ended_go()?;
+        while let Ok(reply) = self.archive.scrubs().try_recv() {
+            self.scrub(&reply)?;
+        }
         if self.outage.is_on() {
             self.outage.is_over(Instant::now());
             self.archive.recovered();
@@ -224,16 +239,40 @@ impl Follower {
         Ok(())
     }
 
+    /// Leaves no trace of what was deleted up to here, and says how that went.
+    fn scrub(&mut self, reply: &Sender<Scrubbed>) -> Result<(), ArchiveError> {
+        let Some(own) = &mut self.opened else { return Ok(()) };
+        let scrubbed = own.store.scrub();
+        let told = match &scrubbed {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("somebody is reading what was there before".to_owned()),
+            Err(err) => Err(err.to_string()),
+        };
+        if told.is_ok() {
+            self.archive.set_durable(own.reader.position());
+            (own.n_waiting, own.waits_since) = (0, None);
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = reply.try_send(told);
+        scrubbed.map(|_| ())
+    }
+
     /// Waits for news; whether the journal goes on.
-    fn rest(&self) -> bool {
-        match self.bell.recv_timeout(TICK) {
-            Ok(()) => {
-                // Nobody sends on it but to end this wait.
-                let _ = self.archive.hurry().recv_timeout(GATHER);
-                true
+    fn rest(&mut self) -> bool {
+        let asked = select! {
+            recv(self.bell) -> ring => {
+                if ring.is_ok() {
+                    // Nobody sends on it but to end this wait.
+                    let _ = self.archive.hurry().recv_timeout(GATHER);
+                }
+                return ring.is_ok();
             }
-            Err(RecvTimeoutError::Timeout) => true,
-            Err(RecvTimeoutError::Disconnected) => false,
+            recv(self.archive.scrubs()) -> reply => reply.ok(),
+            default(TICK) => None,
+        };
+        match asked.map(|reply| self.scrub(&reply)) {
+            None | Some(Ok(())) => true,
+            Some(Err(err)) => self.sit_out(&err),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::{Connection, OpenFlags};
@@ -13,6 +13,9 @@ use tokio::sync::watch;
 
 use super::error::ArchiveError;
 use crate::domain::Seq;
+
+/// Between two looks of somebody who waits on a thread.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// How the archive is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -46,6 +49,12 @@ pub struct ArchiveStatus {
     pub detail: Option<String>,
 }
 
+/// How leaving no trace went; what is wrong if it did not.
+pub type Scrubbed = Result<(), String>;
+
+/// Those who may wait to be scrubbed for at a time.
+const SCRUBS: usize = 8;
+
 /// The archive as the rest of the server sees it.
 #[derive(Debug)]
 pub struct Archive {
@@ -59,6 +68,8 @@ pub struct Archive {
     told: Mutex<(ArchiveState, Option<String>)>,
     /// Somebody waits: gather no longer.
     hurry: (Sender<()>, Receiver<()>),
+    /// Those who wait until no trace of what was deleted is left.
+    scrubs: (Sender<Sender<Scrubbed>>, Receiver<Sender<Scrubbed>>),
 }
 
 impl Archive {
@@ -72,6 +83,7 @@ impl Archive {
             failures: AtomicU64::new(0),
             told: Mutex::default(),
             hurry: bounded(1),
+            scrubs: bounded(SCRUBS),
         }
     }
 
@@ -104,6 +116,11 @@ impl Archive {
         self.failures.load(Ordering::Relaxed)
     }
 
+    /// Ends its thread's rest, if it takes one.
+    pub fn hurry_up(&self) {
+        let _ = self.hurry.0.try_send(());
+    }
+
     /// Waits until the record is in it, at most for `patience`; whether it is. For those who must
     /// find what they have just changed.
     pub async fn wait_for(&self, seq: Seq, patience: Duration) -> bool {
@@ -111,9 +128,36 @@ impl Archive {
             return true;
         }
         let mut cursor = self.cursor.subscribe();
-        let _ = self.hurry.0.try_send(());
+        self.hurry_up();
         let arrived = cursor.wait_for(|it| *it >= seq);
         matches!(tokio::time::timeout(patience, arrived).await, Ok(Ok(_)))
+    }
+
+    /// Waits until the record is in it, and no trace of what was deleted up to there is left in any
+    /// of its files. Blocks.
+    ///
+    /// # Errors
+    /// Why it is not so after `patience`, in words.
+    pub fn scrub(&self, seq: Seq, patience: Duration) -> Scrubbed {
+        let deadline = Instant::now() + patience;
+        let is_late = || {
+            let why = self.trouble().map_or_else(|| "it is behind".to_owned(), |it| it.1);
+            format!("the archive has not taken it in: {why}")
+        };
+        while self.cursor() < seq {
+            self.hurry_up();
+            if Instant::now() >= deadline {
+                return Err(is_late());
+            }
+            std::thread::sleep(LOOK);
+        }
+        let (reply, answer) = bounded(1);
+        self.scrubs.0.send_deadline(reply, deadline).map_err(|_| is_late())?;
+        answer.recv_deadline(deadline).unwrap_or_else(|_| Err(is_late()))
+    }
+
+    pub(super) fn scrubs(&self) -> &Receiver<Sender<Scrubbed>> {
+        &self.scrubs.1
     }
 
     /// What `/status` says, given the journal's head. Looks at the files' sizes.

@@ -213,6 +213,15 @@ impl Store {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
+    /// Leaves no trace of what was deleted: the index is made anew, for the marks between its pages
+    /// are words that were in it, and the log of changes is emptied. Whether nobody reads what was.
+    pub fn scrub(&self) -> Result<bool, ArchiveError> {
+        self.db.execute("INSERT INTO words (words) VALUES ('rebuild')", [])?;
+        let is_busy: bool =
+            self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok(!is_busy)
+    }
+
     /// Puts everything committed on disk; whether all of it is.
     pub fn checkpoint(&self) -> Result<bool, ArchiveError> {
         let (log, done): (i64, i64) =

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tracing::warn;
 
 use super::client::{Ack, Client, WriteError};
-use super::failed::FailedItem;
+use super::failed::{FailedItem, is_within};
 use super::patience::{Patience, Waited};
 use super::progress::Progress;
 use super::writes::{Limits, Writes};
@@ -42,6 +42,8 @@ pub(super) struct Delivery {
     pub limits: Limits,
     /// Whether the failed items differ from what is shown and saved.
     pub failed_changed: bool,
+    /// Paths of erased calls, until the database has the record that erases them.
+    pub forgotten: Vec<(u64, Vec<String>)>,
 }
 
 impl Delivery {
@@ -57,7 +59,9 @@ impl Delivery {
     fn deliver_pieces(&mut self, writes: Writes, seq: Option<u64>) -> Flow {
         let mut pieces = vec![writes];
         let mut is_whole = true;
-        while let Some(piece) = pieces.pop() {
+        while let Some(mut piece) = pieces.pop() {
+            self.forget();
+            piece.forget(|path| self.is_forgotten(path));
             if piece.n_paths() > 1 && piece.exceeds(self.limits) {
                 halve(piece, &mut pieces);
                 is_whole = false;
@@ -95,6 +99,22 @@ impl Delivery {
         Flow::Done
     }
 
+    /// Lets go of what was asked to be forgotten.
+    pub fn forget(&mut self) {
+        let acked = self.progress.acked().unwrap_or(0);
+        self.forgotten.retain(|it| it.0 > acked);
+        for it in std::mem::take(&mut self.patience.forgets) {
+            let is_done = self.progress.forget(&it.paths);
+            // Whoever asked may have stopped waiting.
+            let _ = it.reply.try_send(is_done);
+            self.forgotten.push((it.seq, it.paths));
+        }
+    }
+
+    fn is_forgotten(&self, path: &str) -> bool {
+        self.forgotten.iter().flat_map(|it| &it.1).any(|it| is_within(path, it))
+    }
+
     /// Sets the only path of `piece` aside, if it is the culprit.
     ///
     /// # Errors
@@ -119,7 +139,11 @@ impl Delivery {
             }
         }
         self.patience.recovered();
+        self.forget();
         for (path, seq, value) in piece.iter() {
+            if self.is_forgotten(path) && !value.is_null() {
+                continue;
+            }
             if self.progress.failed().is_full_for(path) {
                 return Err(WriteError::Misconfigured {
                     reason: "too many values were set aside; put them right and retry them".into(),

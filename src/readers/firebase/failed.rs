@@ -66,6 +66,13 @@ impl FailedItems {
         merged || self.0.len() < n_before
     }
 
+    /// Lets go of what lies at or below one of `paths`. Returns whether there was anything.
+    pub fn forget(&mut self, paths: &[String]) -> bool {
+        let n_before = self.0.len();
+        self.0.retain(|it| !paths.iter().any(|path| is_within(&it.path, path)));
+        self.0.len() < n_before
+    }
+
     /// All items, or those of one record, as a batch to try again.
     pub fn to_writes(&self, seq: Option<u64>) -> Writes {
         let mut writes = Writes::new();
@@ -77,7 +84,7 @@ impl FailedItems {
 }
 
 /// Whether `path` is `whole` or below it.
-fn is_within(path: &str, whole: &str) -> bool {
+pub(super) fn is_within(path: &str, whole: &str) -> bool {
     path == whole || below(path, whole).is_some()
 }
 

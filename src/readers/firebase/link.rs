@@ -1,10 +1,14 @@
 //! The mirror as the rest of the server sees it: on or off, how far, what failed.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use super::cursor::{Cursor, CursorError};
+use super::key::escape;
 use super::mirror::Mirror;
 use super::status::{MirrorStatus, SyncReport};
-use crate::domain::{Call, Seq, SyncStatus};
+use crate::domain::{Call, CallId, Seq, SyncStatus};
 
 /// Exists whether or not a mirror is configured.
 #[derive(Default)]
@@ -51,6 +55,13 @@ impl MirrorLink {
         running.as_ref().map_or(0, |it| it.retry(seq))
     }
 
+    /// Lets go of what was refused of erased calls, and keeps it from coming back; `seq` is the
+    /// last record that erases one. `None` if no mirror runs. Blocks; whether it is done.
+    pub fn forget(&self, calls: &[CallId], seq: Seq, patience: Duration) -> Option<bool> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map(|it| it.forget(paths_of(calls), seq, patience))
+    }
+
     /// Sends what waits, for a moment, and ends the mirror's thread. Blocks.
     pub fn stop(&self) {
         let mirror = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -58,4 +69,27 @@ impl MirrorLink {
             mirror.stop();
         }
     }
+}
+
+/// Takes what was refused of erased calls out of the file of a mirror that does not run.
+///
+/// # Errors
+/// [`CursorError`]; the file is as it was.
+pub fn forget_in_file(file: &Path, calls: &[CallId]) -> Result<(), CursorError> {
+    if !file.exists() {
+        return Ok(());
+    }
+    let mut cursor = Cursor::open(file)?;
+    if cursor.failed_mut().forget(&paths_of(calls)) { cursor.save() } else { Ok(()) }
+}
+
+fn paths_of(calls: &[CallId]) -> Vec<String> {
+    let paths = calls.iter().flat_map(|it| {
+        let conversation = it.conversation();
+        [
+            format!("active_calls/{}", escape(&it.to_string())),
+            format!("active_conversations/{}", escape(&conversation.to_string())),
+        ]
+    });
+    paths.collect()
 }

@@ -16,7 +16,7 @@ use super::cursor::{Cursor, CursorError};
 use super::delivery::Delivery;
 use super::key::escape;
 use super::outage_log::OutageLog;
-use super::patience::{Command, Patience};
+use super::patience::{Command, Forget, Patience};
 use super::progress::Progress;
 use super::status::MirrorStatus;
 use super::writer::{Next, SourceError, Writer};
@@ -138,10 +138,12 @@ impl Mirror {
                     commands: received,
                     deadline: seen,
                     retries: Vec::new(),
+                    forgets: Vec::new(),
                 },
                 position_path: format!("aurora/mirror/{}", escape(&settings.node)),
                 limits: settings.limits,
                 failed_changed: false,
+                forgotten: Vec::new(),
             },
         };
         let run = move || {
@@ -171,6 +173,16 @@ impl Mirror {
         let _ = self.commands.try_send(Command::Retry(seq));
         let failed = self.status.failed();
         failed.iter().filter(|it| seq.is_none_or(|seq| it.seq == seq)).count()
+    }
+
+    /// Lets go of what was refused at these escaped paths, and of what is on its way there, up to
+    /// the record `seq`. Blocks until that is on disk; whether it is, within `patience`.
+    pub fn forget(&self, paths: Vec<String>, seq: u64, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let (reply, answer) = bounded(1);
+        let command = Command::Forget(Forget { paths, seq, reply });
+        self.commands.send_deadline(command, deadline).is_ok()
+            && answer.recv_deadline(deadline) == Ok(true)
     }
 
     /// Sends what waits, within the flush time, and ends the thread.

@@ -36,7 +36,7 @@ pub use credentials::{Credentials, CredentialsError};
 pub use cursor::{Cursor, CursorError};
 pub use failed::{FailedItem, FailedItems, MAX_FAILED};
 pub use key::escape;
-pub use link::MirrorLink;
+pub use link::{MirrorLink, forget_in_file};
 pub use mirror::{Mirror, MirrorError, MirrorSettings};
 pub use source::follow;
 pub use status::{FailedLine, MirrorStatus, State, SyncReport, Trouble};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, Sender, select};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -19,8 +19,20 @@ const MAX_RETRIES: usize = 64;
 pub(super) enum Command {
     /// Try the failed items again: all, or those of one record.
     Retry(Option<u64>),
+    /// Let go of what was refused of erased calls.
+    Forget(Forget),
     /// Look at the deadline.
     Stop,
+}
+
+/// Calls that were erased.
+pub(super) struct Forget {
+    /// Escaped paths.
+    pub paths: Vec<String>,
+    /// The record from which on nothing of them comes any more.
+    pub seq: u64,
+    /// Told once nothing of them is kept; whether that is on disk.
+    pub reply: Sender<bool>,
 }
 
 /// After a wait.
@@ -40,6 +52,7 @@ pub(super) struct Patience {
     /// Set once the mirror is to end: when it has to have ended.
     pub deadline: watch::Receiver<Option<Instant>>,
     pub retries: Vec<Option<u64>>,
+    pub forgets: Vec<Forget>,
 }
 
 impl Patience {
@@ -101,8 +114,10 @@ impl Patience {
 
     /// Keeps what a command asks until it can be done.
     pub fn note(&mut self, command: Option<Command>) {
-        let Some(Command::Retry(which)) = command else {
-            return;
+        let which = match command {
+            Some(Command::Retry(which)) => which,
+            Some(Command::Forget(it)) => return self.forgets.push(it),
+            Some(Command::Stop) | None => return,
         };
         if self.retries.len() >= MAX_RETRIES {
             self.retries = vec![None];

@@ -69,6 +69,15 @@ impl Progress {
         }
     }
 
+    /// Lets go of failed items of erased calls; whether that is on disk.
+    pub fn forget(&mut self, paths: &[String]) -> bool {
+        if self.cursor.failed_mut().forget(paths) {
+            self.unsaved_since.get_or_insert_with(Instant::now);
+            self.failed_changed();
+        }
+        self.unsaved_since.is_none() || self.cursor.save().is_ok()
+    }
+
     /// Saves what is not on disk. A failure is told and tried again later.
     pub fn save(&mut self) {
         match self.cursor.save() {

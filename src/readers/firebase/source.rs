@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::writer::{Batch, Next, Reset, SourceError};
 use super::writes::{Limits, Writes};
 use crate::domain::{
-    Call, CallStarted, CallStatus, Event, PublishedCall, PublishedMessage, Record, Seq, SyncStatus,
-    Timestamp,
+    Call, CallId, CallStarted, CallStatus, Event, PublishedCall, PublishedMessage, Record, Seq,
+    SyncStatus, Timestamp,
 };
 use crate::journal::{Journal, Reader};
 
@@ -19,15 +19,17 @@ use crate::journal::{Journal, Reader};
 const STEP: usize = 64;
 const STEP_BYTES: usize = 256 * 1024;
 
-/// What follows a sequence, for [`super::Mirror::start`].
+/// What follows a sequence, for [`super::Mirror::start`]. `erased`: the calls that were ever erased;
+/// a database that begins anew may still have them.
 pub fn follow(
     journal: Arc<Journal>,
+    erased: impl Fn() -> Vec<CallId> + Send + 'static,
 ) -> impl FnMut(Option<Seq>, Limits) -> Result<Next, SourceError> + Send + 'static {
     let mut reader: Option<Reader> = None;
     move |after, limits| {
         let Some(after) = after.filter(|it| journal.holds_after(*it)) else {
             reader = None;
-            return Ok(Next::Reset(reset(&journal, limits)));
+            return Ok(Next::Reset(reset(&journal, erased(), limits)));
         };
         let reader = match &mut reader {
             Some(own) if own.position() == after => own,
@@ -93,11 +95,7 @@ fn put(writes: &mut Writes, record: &Record) {
         Event::CallRestored(it) => {
             writes.set_call_field(&it.call_id.to_string(), "deleted_at", Value::Null);
         }
-        Event::CallErased(it) => {
-            writes.set_call(&it.call_id.to_string(), Value::Null);
-            let conversation = it.call_id.conversation();
-            writes.set(&format!("active_conversations/{conversation}"), Value::Null);
-        }
+        Event::CallErased(it) => remove(writes, it.call_id),
         Event::CallImported(it) => whole(writes, it),
         // Aurora's own business.
         Event::CallArchived { .. }
@@ -131,15 +129,26 @@ fn started(event: &CallStarted, record: &Record) -> Value {
     call
 }
 
-fn reset(journal: &Journal, limits: Limits) -> Reset {
+fn remove(writes: &mut Writes, id: CallId) {
+    writes.set_call(&id.to_string(), Value::Null);
+    writes.set(&format!("active_conversations/{}", id.conversation()), Value::Null);
+}
+
+fn reset(journal: &Journal, erased: Vec<CallId>, limits: Limits) -> Reset {
     let (state, at_seq) = journal.snapshot_at_head();
     let mut calls: Vec<Arc<Call>> = state.calls().cloned().collect();
     calls.sort_unstable_by_key(|it| it.id);
     let first_at = calls.iter().map(|it| it.started_at).min().and_then(instant);
-    let mut calls = calls.into_iter().peekable();
+    let (mut calls, mut erased) = (calls.into_iter().peekable(), erased.into_iter().peekable());
     let chunks = std::iter::from_fn(move || {
-        calls.peek()?;
+        if calls.peek().is_none() && erased.peek().is_none() {
+            return None;
+        }
         let mut writes = Writes::new();
+        while let Some(id) = erased.next_if(|_| !writes.is_full(limits)) {
+            writes.at(at_seq);
+            remove(&mut writes, id);
+        }
         while let Some(call) = calls.next_if(|_| !writes.is_full(limits)) {
             writes.at(call.last_seq);
             whole(&mut writes, &call);

@@ -76,6 +76,7 @@ where
         if self.delivery.patience.is_over() {
             return Flow::Stop;
         }
+        self.delivery.forget();
         let is_stopping = self.delivery.patience.is_stopping();
         if !is_stopping && self.retry_failed() == Flow::Stop {
             return Flow::Stop;

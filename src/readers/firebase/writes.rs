@@ -97,6 +97,18 @@ impl Writes {
         self.set(path, Value::Null);
     }
 
+    /// Leaves out values at paths that `is_forgotten`; what removes them stays.
+    pub(super) fn forget(&mut self, is_forgotten: impl Fn(&str) -> bool) {
+        let size_bytes = &mut self.size_bytes;
+        self.entries.retain(|path, it| {
+            let stays = it.value.is_null() || !is_forgotten(path);
+            if !stays {
+                *size_bytes = size_bytes.saturating_sub(it.size_bytes);
+            }
+            stays
+        });
+    }
+
     /// Puts back what was already escaped, as it was.
     pub(super) fn put_escaped(&mut self, path: &str, seq: u64, value: Value) {
         self.seq = seq;

@@ -76,6 +76,8 @@ pub struct Live {
     arrivals: (Sender<()>, Receiver<()>),
     subscribers: AtomicUsize,
     gaps: AtomicU64,
+    /// What is older is not sent again: it may hold what was erased.
+    forgotten: AtomicU64,
     is_closed: AtomicBool,
 }
 
@@ -103,6 +105,7 @@ impl Live {
             arrivals: bounded(1),
             subscribers: AtomicUsize::new(0),
             gaps: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
         })
     }
@@ -156,6 +159,17 @@ impl Live {
 
     fn ring_mut(&self, change: impl FnOnce(&mut Ring)) {
         change(&mut self.ring.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Sends nothing older than `seq` again: whoever is not there yet begins anew.
+    pub fn forget_before(&self, seq: Seq) {
+        self.forgotten.fetch_max(seq, Ordering::AcqRel);
+        self.ring_mut(|ring| ring.forget_before(seq));
+    }
+
+    /// Whether what follows `seq` may still be sent.
+    fn may_resume(&self, seq: Seq) -> bool {
+        seq + 1 >= self.forgotten.load(Ordering::Acquire)
     }
 
     /// Follows `topic`: from `last` on if that is a place that is still held, else from now on.
@@ -253,6 +267,9 @@ impl Live {
 
     /// Frames for `topic` from `from` on, about one write of them, and up to where they go.
     fn gather(&self, topic: Topic, from: Seq) -> Option<(Option<Bytes>, Seq)> {
+        if !self.may_resume(from - 1) {
+            return None;
+        }
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
         let head = ring.head();
         if from > head {

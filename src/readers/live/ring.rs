@@ -64,6 +64,15 @@ impl Ring {
         }
     }
 
+    /// Lets go of those before `seq`; the head stays.
+    pub fn forget_before(&mut self, seq: Seq) {
+        while self.first < seq {
+            let Some(gone) = self.entries.pop_front() else { break };
+            self.bytes -= gone.frame.map_or(0, |it| it.len());
+            self.first += 1;
+        }
+    }
+
     /// Nobody listens: only the place is kept.
     pub fn skip_to(&mut self, head: Seq) {
         *self = Self::new(head);

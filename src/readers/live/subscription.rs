@@ -76,6 +76,7 @@ impl Subscription {
         };
         let held = last.filter(|it| {
             it.journal == own.live.journal.id()
+                && own.live.may_resume(it.seq)
                 && own.live.journal.recent_after(it.seq, 1).is_some()
         });
         match held {

@@ -1,0 +1,133 @@
+//! The small files of an erasure, and those that lie about: what a repair set aside.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use memchr::memmem;
+
+/// What a repair set aside is looked through as a whole; files beyond this are left to a person.
+const MOST_BYTES: u64 = 512 * 1024 * 1024;
+/// How a database begins: lines can't be taken out of it.
+const DATABASE: &[u8] = b"SQLite format 3\0";
+
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("cannot {doing} {}", .path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error(
+        "{} cannot be read: {source}. It says which calls are being erased; restore it, or remove \
+         it and ask for the erasure again",
+        .path.display()
+    )]
+    Unreadable { path: PathBuf, source: serde_json::Error },
+}
+
+impl FileError {
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// The whole file, if there is one.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(FileError::io("read", path)(err)),
+    }
+}
+
+/// Written beside, synced, renamed, the folder synced.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut beside = path.to_owned().into_os_string();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let write = || {
+        let mut file = File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(FileError::io("write", path))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Removes a file that may be there.
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Ok(()) => path.parent().map_or(Ok(()), sync_folder),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
+        Err(err) => Err(FileError::io("remove", path)(err)),
+    }
+}
+
+pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
+    File::open(folder).and_then(|it| it.sync_all()).map_err(FileError::io("sync", folder))
+}
+
+/// The head of the hash chain as its last line has it.
+pub fn chain_head(data_dir: &Path) -> Option<String> {
+    let bytes = read(&data_dir.join("journal").join(crate::journal::chain::FILE)).ok()??;
+    let line = bytes.strip_suffix(b"\n")?.rsplit(|it| *it == b'\n').next()?;
+    let line: serde_json::Value = serde_json::from_slice(line).ok()?;
+    Some(line["head"].as_str()?.to_owned())
+}
+
+/// Takes the lines that hold one of `names` out of what a repair set aside.
+pub fn sweep(data_dir: &Path, names: &[String]) -> Result<(), FileError> {
+    for path in quarantined(data_dir)? {
+        let Some(bytes) = lines_of(&path)? else { continue };
+        let finders: Vec<_> = names.iter().map(memmem::Finder::new).collect();
+        let is_theirs = |line: &[u8]| finders.iter().any(|it| it.find(line).is_some());
+        let lines = bytes.split_inclusive(|it| *it == b'\n').filter(|it| !is_theirs(it));
+        let kept: Vec<u8> = lines.flatten().copied().collect();
+        if kept.len() < bytes.len() {
+            replace(&path, &kept)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a repair set aside and is not made of lines, below the data folder.
+pub fn not_swept(data_dir: &Path) -> Result<Vec<String>, FileError> {
+    let mut left = Vec::new();
+    for path in quarantined(data_dir)? {
+        if lines_of(&path)?.is_none() {
+            left.push(path.strip_prefix(data_dir).unwrap_or(&path).display().to_string());
+        }
+    }
+    Ok(left)
+}
+
+/// The file's bytes, if it is made of lines.
+fn lines_of(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    let size = fs::metadata(path).map_err(FileError::io("measure", path))?.len();
+    if size > MOST_BYTES {
+        return Ok(None);
+    }
+    Ok(read(path)?.filter(|it| !it.starts_with(DATABASE)))
+}
+
+fn quarantined(data_dir: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let mut folders = vec![data_dir.join("quarantine")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(err) if err.kind() == ErrorKind::NotFound => continue,
+            Err(err) => return Err(FileError::io("list", &folder)(err)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(FileError::io("list", &folder))?;
+            let kind = entry.file_type().map_err(FileError::io("look at", &entry.path()))?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,189 @@
+//! Ended calls: deleting, restoring, legal hold; and erasing all calls of a number.
+
+use std::time::Duration;
+
+use actix_web::web::{Data, Path, Payload, Query, ServiceConfig, delete, get, post};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Context;
+use super::body;
+use super::error::ApiError;
+use crate::conversation::keeping::{Kept, Turn};
+use crate::domain::{CallId, Label, PhoneNumber, Timestamp};
+use crate::erasure::{self, ErasureError};
+use crate::journal::Committed;
+use crate::readers::archive;
+
+/// How long a change waits until the history shows it.
+const SHOWN: Duration = Duration::from_secs(2);
+/// How long an erasure is waited for; it goes on by itself.
+const ERASED: Duration = Duration::from_secs(30);
+
+pub fn configure(service: &mut ServiceConfig) {
+    service
+        .route("/api/calls/{call_id}", delete().to(delete_call))
+        .route("/api/calls/{call_id}/restore", post().to(restore))
+        .route("/api/calls/{call_id}/hold", post().to(hold))
+        .route("/api/erase", post().to(erase))
+        .route("/api/erasures", get().to(erasures));
+}
+
+/// What a request may say; each route takes what it needs.
+#[derive(Debug, Deserialize)]
+struct Wish {
+    admin_id: Option<String>,
+    legal_hold: Option<bool>,
+    caller: Option<String>,
+}
+
+impl Wish {
+    fn person(&self) -> Result<Label, ApiError> {
+        let name = self.admin_id.as_deref().unwrap_or_default();
+        Label::parse(name).map_err(|err| ApiError::Invalid(format!("`admin_id` {err}")))
+    }
+}
+
+async fn wish(
+    request: &HttpRequest,
+    payload: Payload,
+    context: &Context,
+) -> Result<Wish, ApiError> {
+    context.auth.supervisor(request)?;
+    let body = body::read(request.headers(), payload).await?;
+    body::json(request.headers(), &body)
+}
+
+#[derive(Serialize)]
+struct KeptReply {
+    call_id: CallId,
+    deleted_at: Option<Timestamp>,
+    legal_hold: bool,
+    /// Whether lists and searches show the change already.
+    shown: bool,
+}
+
+async fn delete_call(
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+    context: Data<Context>,
+) -> Result<HttpResponse, ApiError> {
+    let wish = wish(&request, payload, &context).await?;
+    let (id, by) = (id.parse()?, wish.person()?);
+    let (turn, found) = found(&context, id).await?;
+    let done = turn.delete(id, found, by).await.map_err(ErasureError::from)?;
+    told(&context, id, done).await
+}
+
+async fn restore(
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+    context: Data<Context>,
+) -> Result<HttpResponse, ApiError> {
+    let wish = wish(&request, payload, &context).await?;
+    let (id, by) = (id.parse()?, wish.person()?);
+    let (turn, found) = found(&context, id).await?;
+    let done = turn.restore(id, found, by).await.map_err(ErasureError::from)?;
+    told(&context, id, done).await
+}
+
+async fn hold(
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+    context: Data<Context>,
+) -> Result<HttpResponse, ApiError> {
+    let wish = wish(&request, payload, &context).await?;
+    let (id, by) = (id.parse()?, wish.person()?);
+    let on = wish.legal_hold;
+    let on = on.ok_or_else(|| ApiError::Invalid("`legal_hold` must be true or false".into()))?;
+    let (turn, found) = found(&context, id).await?;
+    let done = turn.hold(id, found, on, by).await.map_err(ErasureError::from)?;
+    told(&context, id, done).await
+}
+
+/// Where the call is: in the state, or else only in the archive.
+async fn found(context: &Context, id: CallId) -> Result<(Turn<'_>, Option<Kept>), ApiError> {
+    let turn = context.eraser.keeping.turn().await;
+    if let Some(kept) = context.journal.view(|state| state.call(id).map(|it| Kept::from(&**it))) {
+        return Ok((turn, Some(kept)));
+    }
+    let found = context.eraser.look(move |db| archive::kept_call(db, id)).await?;
+    let kept = found.map(|it| Kept {
+        is_open: it.is_open,
+        deleted_at: it.deleted_at,
+        legal_hold: it.legal_hold,
+    });
+    Ok((turn, kept))
+}
+
+async fn told(
+    context: &Context,
+    call_id: CallId,
+    done: Committed<Kept>,
+) -> Result<HttpResponse, ApiError> {
+    let shown = context.archive.wait_for(done.seq, SHOWN).await;
+    let Kept { deleted_at, legal_hold, .. } = done.value;
+    Ok(HttpResponse::Ok().json(KeptReply { call_id, deleted_at, legal_hold, shown }))
+}
+
+async fn erase(
+    request: HttpRequest,
+    payload: Payload,
+    context: Data<Context>,
+) -> Result<HttpResponse, ApiError> {
+    let wish = wish(&request, payload, &context).await?;
+    let by = wish.person()?;
+    let caller = PhoneNumber::parse(wish.caller.as_deref().unwrap_or_default())
+        .map_err(|err| ApiError::Invalid(format!("`caller` {err}")))?;
+    let job = context.eraser.erase_caller(caller, by).await?;
+    match tokio::time::timeout(ERASED, job.done).await {
+        Ok(Ok(receipt)) => Ok(HttpResponse::Ok().json(receipt)),
+        Ok(Err(_)) | Err(_) => {
+            Ok(HttpResponse::Accepted().json(json!({ "receipt_id": job.receipt_id })))
+        }
+    }
+}
+
+/// `GET /api/erasures?…`
+#[derive(Debug, Deserialize)]
+struct Page {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// Receipts, newest first.
+async fn erasures(
+    request: HttpRequest,
+    page: Query<Page>,
+    context: Data<Context>,
+) -> Result<HttpResponse, ApiError> {
+    context.auth.supervisor(&request)?;
+    let limit = page.limit.unwrap_or(50);
+    if !(1..=200).contains(&limit) {
+        return Err(ApiError::Invalid("`limit` must be from 1 to 200".to_owned()));
+    }
+    let eraser = std::sync::Arc::clone(&context.eraser);
+    let read = actix_web::web::block(move || {
+        Ok::<_, ErasureError>((eraser.under_way()?, erasure::receipts(&eraser.data_dir)?))
+    });
+    let (under_way, receipts) = read.await.map_err(|_| ErasureError::Broken)??;
+    let mut rest: Vec<_> = receipts.into_iter().rev().collect();
+    if let Some(cursor) = &page.cursor {
+        let place = rest.iter().position(|it| it.receipt_id == *cursor);
+        let place = place
+            .ok_or_else(|| ApiError::Invalid("`cursor` is none that was handed out".to_owned()))?;
+        rest.drain(..=place);
+    }
+    let has_more = rest.len() > limit;
+    rest.truncate(limit);
+    let next_cursor = rest.last().filter(|_| has_more).map(|it| it.receipt_id.clone());
+    let under_way = under_way.map(
+        |it| json!({ "receipt_id": it.receipt_id, "at": it.at, "n_calls": it.call_ids.len() }),
+    );
+    Ok(HttpResponse::Ok()
+        .json(json!({ "erasures": rest, "under_way": under_way, "next_cursor": next_cursor })))
+}

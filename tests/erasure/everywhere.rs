@@ -1,0 +1,127 @@
+//! After an erasure no file holds the number or a word, and nobody is sent one; others stay.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::harness::{EventStream, TestApp, wait_until};
+use crate::support::{
+    CALLER, OTHER, WORDS, assert_chain_holds, assert_nothing_left, erase, holding, needles,
+    sentences, until_left, whole_call,
+};
+
+const OTHERS_WORDS: &str = "The conveyor Hupfdohle is jammed";
+
+#[tokio::test]
+async fn nothing_of_the_caller_is_left_and_others_stay() {
+    let mut app = TestApp::builder().env("AURORA_ARCHIVE_AFTER_SECONDS", "0").spawn().await;
+    let left = whole_call(&app, CALLER, &sentences()).await;
+    let other = whole_call(&app, OTHER, &[OTHERS_WORDS.to_owned()]).await;
+    until_left(&app, &left).await;
+    until_left(&app, &other).await;
+    app.set_env("AURORA_ARCHIVE_AFTER_SECONDS", "3600");
+    app.restart().await;
+    let stays = whole_call(&app, CALLER, &sentences()).await;
+    // What it holds now is in total.json, too.
+    app.restart().await;
+    let goes_on = app.say(OTHER, OTHERS_WORDS).await;
+    let quarantine = app.data_dir().join("quarantine");
+    fs::create_dir(&quarantine).unwrap();
+    let aside = quarantine.join("00000001.lines");
+    fs::write(&aside, format!("theirs {CALLER}\n{left} Quastenflosser\nnobody's\n")).unwrap();
+    let before = holding(app.data_dir(), &needles());
+    for file in ["total.json", "archive.db", ".jsonl", ".lines"] {
+        assert!(before.iter().any(|it| it.ends_with(file)), "{file}: {before:?}");
+    }
+
+    let got = erase(&app, CALLER).await;
+
+    assert_eq!(got.status, 200, "{}", got.text());
+    let receipt = got.json();
+    let mut ids = vec![left.clone(), stays.clone()];
+    ids.sort();
+    let mut erased: Vec<String> = serde_json::from_value(receipt["call_ids"].clone()).unwrap();
+    erased.sort();
+    assert_eq!(erased, ids);
+    assert_eq!((&receipt["n_calls"], &receipt["n_messages"]), (&json!(2), &json!(12)));
+    assert_ne!(receipt["chain_before"], receipt["chain_after"]);
+    assert_nothing_left(app.data_dir());
+    assert_eq!(fs::read_to_string(&aside).unwrap(), "nobody's\n");
+    assert!(!app.data_dir().join("erasing.json").exists());
+    assert!(!holding(app.data_dir(), &["Hupfdohle"]).is_empty());
+    for call in &ids {
+        assert_eq!(app.get_as_supervisor(&format!("/api/call/{call}")).await.status, 404);
+    }
+    assert_eq!(app.call(goes_on.call()).await["call"]["status"], "ACTIVE");
+    assert_chain_holds(app.data_dir(), true);
+
+    for keeps_archive in [true, false] {
+        app.stop_gracefully();
+        if !keeps_archive {
+            for end in ["", "-wal", "-shm"] {
+                let _ = fs::remove_file(app.data_dir().join(format!("archive.db{end}")));
+            }
+        }
+        app.restart().await;
+        wait_until("the archive has followed", async || {
+            app.get("/status").await.json()["archive"]["behind"] == 0
+        })
+        .await;
+        assert_nothing_left(app.data_dir());
+        assert!(!holding(app.data_dir(), &["Hupfdohle"]).is_empty());
+    }
+    assert!(!app.stderr().contains(CALLER));
+}
+
+#[tokio::test]
+async fn boards_drop_the_call_and_nobody_is_sent_its_words_again() {
+    let app = TestApp::spawn().await;
+    app.say(OTHER, OTHERS_WORDS).await;
+    let mut board = app.board().await;
+    let initial = board.until("initial").await;
+    let place = initial.id.clone().unwrap();
+    let call = whole_call(&app, CALLER, &sentences()).await;
+    board.until("ended").await;
+
+    assert_eq!(erase(&app, CALLER).await.status, 200);
+
+    let erased = board.until("call_erased").await;
+    assert_eq!(erased.data["call_id"], call);
+    let mut back = EventStream::open(&app, "/api/stream", Some(&place)).await;
+    let mut heard = String::new();
+    loop {
+        let event = back.next().await.unwrap();
+        heard.push_str(&format!("{event:?}"));
+        if event.name == "initial" {
+            break;
+        }
+    }
+    assert!(heard.contains("gap"), "{heard}");
+    for word in WORDS {
+        assert!(!heard.contains(word), "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_of_whom_nothing_is_known_leaves_a_receipt_of_nothing() {
+    let app = TestApp::spawn().await;
+
+    let got = erase(&app, CALLER).await;
+
+    assert_eq!((got.status, &got.json()["n_calls"]), (200, &json!(0)));
+    assert_eq!(got.json()["left"], json!([]));
+    assert_nothing_left(app.data_dir());
+}
+
+#[tokio::test]
+async fn a_database_that_a_repair_set_aside_is_named_in_the_receipt() {
+    let app = TestApp::spawn().await;
+    whole_call(&app, CALLER, &sentences()).await;
+    let quarantine = app.data_dir().join("quarantine");
+    fs::create_dir(&quarantine).unwrap();
+    fs::write(quarantine.join("archive.db"), b"SQLite format 3\0 and more").unwrap();
+
+    let receipt = erase(&app, CALLER).await.json();
+
+    assert_eq!(receipt["left"], json!(["quarantine/archive.db"]));
+}
