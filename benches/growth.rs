@@ -327,9 +327,10 @@ fn main() {
     settle(past_dir.path());
     let kept = size(past_dir.path());
     println!(
-        "data folder: {} MB, {:.2} x the JSON written",
+        "data folder: {} MB, {:.2} x the JSON written; {} MB of it in journal/",
         kept / 1_000_000,
-        kept as f64 / json_bytes as f64
+        kept as f64 / json_bytes as f64,
+        size(&past_dir.path().join("journal")) / 1_000_000
     );
 
     compare("at 1,000 turns a second", &past, &empty, Some(1_000.0));
@@ -346,5 +347,5 @@ fn main() {
         ratios.push(with.per_second() / without.per_second());
     }
     println!("with archiving: {:.2} x the turns a second without", median(ratios));
-    println!("resident at the end: {} MB", past.rss_mb());
+    println!("resident at the end: {} MB, {} MB without the past", past.rss_mb(), empty.rss_mb());
 }

@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use tracing::{info, warn};
 use ulid::Ulid;
 
-use self::files::FileError;
+pub use self::files::FileError;
 pub use self::marker::Marker;
 pub use self::receipts::{Receipt, erased_calls, read as receipts};
 use crate::conversation::keeping::{Keeping, KeepingError, Turn};
