@@ -29,8 +29,8 @@ const CALLS: u64 = 50_000;
 const OPEN: u64 = 2_000;
 const MESSAGES: u32 = 20;
 const SEGMENT_BYTES: usize = 64 * 1024 * 1024;
-const ROUNDS: usize = 5;
-const SECONDS: u64 = 4;
+const ROUNDS: usize = 6;
+const SECONDS: u64 = 3;
 
 /// What people say at work, to be put together to sentences.
 const WORDS: &str = "the gate press line four valve smoke water is hot cold open closed near office \
@@ -276,8 +276,10 @@ fn size(path: &Path) -> u64 {
     entries.flatten().map(|it| size(&it.path())).sum()
 }
 
-/// Waits until the keeper has removed what everybody has read, at most half a minute.
-fn settle(dir: &Path) {
+/// Waits until the keeper has removed what everybody has read, at most half a minute. It looks
+/// when something is said.
+fn settle(past: &Server, dir: &Path) {
+    past.measure(Some(100.0));
     let until = Instant::now() + Duration::from_secs(30);
     while size(&dir.join("journal")) > 2 * SEGMENT_BYTES as u64 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(100));
@@ -286,8 +288,15 @@ fn settle(dir: &Path) {
 
 fn compare(what: &str, past: &Server, empty: &Server, rate: Option<f64>) {
     let (mut p50, mut p99, mut throughput) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let (old, new) = (past.measure(rate), empty.measure(rate));
+    for round in 0..ROUNDS {
+        // In turn, so that neither always comes first.
+        let (old, new) = if round % 2 == 0 {
+            let old = past.measure(rate);
+            (old, empty.measure(rate))
+        } else {
+            let new = empty.measure(rate);
+            (past.measure(rate), new)
+        };
         println!("past   {old}empty  {new}");
         p50.push(old.latencies.at_ms(0.5) / new.latencies.at_ms(0.5));
         p99.push(old.latencies.at_ms(0.99) / new.latencies.at_ms(0.99));
@@ -324,7 +333,7 @@ fn main() {
     let past = Server::start(past_dir.path());
     println!("start: {:.2} s, {} MB resident", past.took.as_secs_f64(), past.rss_mb());
     let empty = Server::start(empty_dir.path());
-    settle(past_dir.path());
+    settle(&past, past_dir.path());
     let kept = size(past_dir.path());
     println!(
         "data folder: {} MB, {:.2} x the JSON written; {} MB of it in journal/",
@@ -334,6 +343,7 @@ fn main() {
     );
 
     compare("at 1,000 turns a second", &past, &empty, Some(1_000.0));
+    println!("resident then: {} MB, {} MB without the past", past.rss_mb(), empty.rss_mb());
     compare("as fast as can be", &past, &empty, None);
 
     // While somebody else holds the archive it takes nothing in: the same server without it.
@@ -347,5 +357,4 @@ fn main() {
         ratios.push(with.per_second() / without.per_second());
     }
     println!("with archiving: {:.2} x the turns a second without", median(ratios));
-    println!("resident at the end: {} MB, {} MB without the past", past.rss_mb(), empty.rss_mb());
 }

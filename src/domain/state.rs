@@ -222,10 +222,12 @@ impl State {
     /// Takes its place among the ended calls, by when it ended.
     fn add_ended(&mut self, id: CallId) {
         let Some(key) = self.calls.get(&id).map(|it| ended_key(it)) else { return };
-        let place = self
-            .ended
-            .partition_point(|id| self.calls.get(id).is_some_and(|it| ended_key(it) < key));
-        self.ended.insert(place, id);
+        self.ended.insert(self.place_among_ended(key), id);
+    }
+
+    /// The first place of one that did not end before `key`.
+    fn place_among_ended(&self, key: (Option<Timestamp>, CallId)) -> usize {
+        self.ended.partition_point(|id| self.calls.get(id).is_some_and(|it| ended_key(it) < key))
     }
 
     fn import(&mut self, call: &Arc<Call>, record: &Record) {
@@ -246,12 +248,15 @@ impl State {
     }
 
     fn forget(&mut self, id: CallId) {
-        let Some(call) = self.calls.remove(&id) else { return };
+        let Some(call) = self.calls.get(&id).map(Arc::clone) else { return };
         if call.is_open() {
             self.unindex(&call);
         } else {
-            self.ended.retain(|it| *it != id);
+            // They leave in the order in which they ended: its place is near the front.
+            let place = self.place_among_ended(ended_key(&call));
+            self.ended.remove(place);
         }
+        self.calls.remove(&id);
     }
 
     fn let_old_ones_go(&mut self, now: Timestamp) {
