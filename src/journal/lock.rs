@@ -81,6 +81,17 @@ pub struct DataLock {
     path: PathBuf,
 }
 
+impl Drop for DataLock {
+    /// Lets go by itself, not by closing the file: a child process that is being started has a
+    /// copy of every open file until it runs its program, and `flock` goes with the last copy.
+    fn drop(&mut self) {
+        if let Err(err) = self.file.unlock() {
+            let path = self.path.display();
+            warn!(error = %err, %path, "The data folder is locked until this process ends.");
+        }
+    }
+}
+
 impl DataLock {
     /// Takes the folder, which must be there.
     ///
@@ -163,7 +174,8 @@ pub fn holder(data_dir: &Path) -> Result<Option<Holder>, JournalError> {
     };
     // Shared, so that two who look do not see each other.
     match file.try_lock_shared() {
-        Ok(()) => Ok(None),
+        // At once, for the same reason as in `drop` above.
+        Ok(()) => file.unlock().map(|()| None).map_err(JournalError::io("unlock", path)),
         Err(TryLockError::WouldBlock) => match read(&file) {
             Some(holder) => Ok(Some(holder)),
             None => Err(JournalError::Locked { dir: data_dir.to_owned(), holder: None }),
@@ -211,6 +223,16 @@ mod tests {
             assert_eq!((found.state, found.address), (state, Some(address())));
             assert_eq!(found.reachable_at(), Some(SocketAddr::from(([127, 0, 0, 1], 5000))));
         }
+    }
+
+    #[test]
+    fn a_child_process_that_is_being_started_does_not_keep_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = DataLock::take(dir.path()).unwrap();
+        // What a child has of us before it runs its program.
+        let _inherited = lock.file.try_clone().unwrap();
+        drop(lock);
+        let _next = DataLock::take(dir.path()).unwrap();
     }
 
     #[test]
