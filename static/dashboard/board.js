@@ -1,7 +1,9 @@
 // What the board knows: active calls, recently ended ones, alerts, mirror and disk health.
 //
 // # Promises
-// - It holds what the stream said, in the stream's order, and nothing else. `initial` replaces it all.
+// - It holds what the stream said, in the stream's order, and nothing else. `initial` replaces it all:
+//   what it does not name may have been erased meanwhile.
+// - A call that was deleted or erased is gone from here at once.
 // - Bounded: 50 ended calls, 200 alerts.
 // - No DOM here: whoever shows something asks for it.
 
@@ -24,7 +26,8 @@ export class Board {
 
   /**
    * Takes one event of `/api/stream`.
-   * @returns {object|null} what is new to people: `{started, critical, ended, alert}`
+   * @returns {object|null} what is new to people: `{started, critical, ended, alert, gone}`; `gone`
+   *   is the id of a call that was deleted or erased
    */
   apply(name, data) {
     switch (name) {
@@ -38,6 +41,7 @@ export class Board {
       case "conflict": return this.#conflict(data);
       case "sync": this.#mirror(data); return null;
       case "health": this.health = data; return null;
+      case "call_erased": return this.#drop(data.call_id);
       default: return null;
     }
   }
@@ -53,15 +57,11 @@ export class Board {
   }
 
   #replace(data) {
-    const before = this.calls;
     this.known = true;
     this.calls = new Map();
+    this.ended = [];
     this.#byConversation.clear();
     for (const raw of data.calls ?? []) this.#put(raw);
-    for (const [id, call] of before) {
-      if (!this.calls.has(id)) this.#keepEnded({ ...call, status: "ENDED", reason: "ended while this page was not live" });
-    }
-    this.ended = this.ended.filter((it) => !this.calls.has(it.call_id));
     this.alerts = new Map((data.alerts ?? []).map((it) => [it.alert_id, it]));
     if (data.sync) this.#mirror(data.sync);
     this.health = data.health ?? null;
@@ -82,6 +82,8 @@ export class Board {
   }
 
   #start(raw) {
+    // An imported call was over before it came.
+    if (raw.status === "ENDED") return null;
     const isNew = !this.calls.has(raw.call_id);
     const call = this.#put(raw);
     if (!isNew) return null;
@@ -89,6 +91,7 @@ export class Board {
   }
 
   #update(changes) {
+    if (changes.deleted_at) return this.#drop(changes.call_id);
     const call = this.calls.get(changes.call_id);
     if (!call) return null;
     const before = call.urgency;
@@ -131,6 +134,13 @@ export class Board {
 
   #keepEnded(call) {
     this.ended = [call, ...this.ended.filter((it) => it.call_id !== call.call_id)].slice(0, ENDED_KEPT);
+  }
+
+  #drop(callId) {
+    this.calls.delete(callId);
+    this.ended = this.ended.filter((it) => it.call_id !== callId);
+    for (const [id, it] of this.alerts) if (it.call_id === callId) this.alerts.delete(id);
+    return { gone: callId };
   }
 
   #alert(data) {

@@ -133,12 +133,16 @@ export class CallPanel extends HTMLElement {
         if (name === "error") setText(this.problem, data.detail ?? data.error ?? "The transcript has a problem.");
         if (name === "ended" || data.status === "ENDED") this.#stream?.close();
       }),
-      onStatus: ofThis((status) => this.#showStatus(status, call, first)),
+      onStatus: ofThis((status) => this.#showStatus(status, call)),
     });
   }
 
-  #showStatus({ phase, stale, sinceMs }, call, empty) {
-    if (phase === "gone" && empty) this.#showArchived(call);
+  #showStatus({ phase, stale, sinceMs }, call) {
+    if (phase === "gone") {
+      // Nothing more comes, and nothing is to be told every second.
+      this.#stream.close();
+      this.#showArchived(call);
+    }
     this.note.hidden = !stale || phase === "gone" || this.#call?.status === "ENDED";
     if (stale) setText(this.note, `Transcript not live since ${clockText(sinceMs)} (${durationWords(Date.now() - sinceMs)} old)`);
     setAttr(this.box, "data-stale", this.note.hidden ? null : "");
@@ -153,7 +157,9 @@ export class CallPanel extends HTMLElement {
         : Object.entries(list).map(([id, it]) => ({ message_id: id, ...it }));
       if (this.callId === call.call_id) this.transcript.replace(messages);
     } catch (err) {
-      if (this.callId === call.call_id) setText(this.problem, err.message);
+      if (this.callId !== call.call_id) return;
+      if (err.status === 404) this.transcript.replace([]);
+      setText(this.problem, err.message);
     }
   }
 

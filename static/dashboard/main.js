@@ -2,7 +2,7 @@
 
 import { post } from "/static/shared/api.js";
 import { announce } from "/static/shared/announce.js";
-import { askName, supervisorName } from "/static/shared/dialogs.js";
+import { nameButton } from "/static/shared/dialogs.js";
 import { oncePerFrame, setText } from "/static/shared/dom.js";
 import { LiveStream } from "/static/shared/live-stream.js";
 import { setServerTime } from "/static/shared/time.js";
@@ -30,7 +30,7 @@ let mirrorToldMs = 0;
 
 const stream = new LiveStream("/api/stream", {
   events: ["call_started", "call_updated", "new_messages", "ended", "alert", "alert_acknowledged",
-    "sync", "health", "conflict", "gap"],
+    "sync", "health", "conflict", "gap", "call_erased"],
   probe: "/api/sync",
   onEvent(name, data) {
     if (name === "heartbeat") return setServerTime(data.timestamp);
@@ -65,12 +65,17 @@ const draw = oncePerFrame(() => {
 /** Says new things to people who do not look at the page. */
 function tell(news) {
   if (!news) return;
-  const { started, critical, ended, alert } = news;
+  const { started, critical, ended, alert, gone } = news;
   if (critical) announce(`Critical call from ${critical.mobile_no}.`, "assertive");
   else if (started) announce(`New call, ${started.urgency.toLowerCase()}, from ${started.mobile_no}.`);
   if (alert) announce(`${alertTitle(alert)}. ${alert.detail ?? ""}`, "assertive");
   if (ended) announce(`Call from ${ended.mobile_no} ended.`);
   if (critical || alert) beep();
+  if (gone && gone === panel.callId) {
+    history.replaceState(null, "", location.pathname);
+    choose(null);
+    announce("The call that was open here has been deleted.", "assertive");
+  }
 }
 
 /** The address names the chosen call, so that it survives a reload and "back" works. */
@@ -97,11 +102,7 @@ document.addEventListener("choose", ({ detail }) => {
 });
 window.addEventListener("popstate", () => choose(chosenInAddress(), { focus: true }));
 
-const rename = document.getElementById("rename");
-const showName = () => setText(rename, supervisorName() ? `You: ${supervisorName()}` : "Set your name");
-rename.addEventListener("click", () => askName());
-document.getElementById("name").addEventListener("close", () => setTimeout(() => { showName(); panel.refresh(); }));
-showName();
+nameButton(document.getElementById("rename"), () => panel.refresh());
 
 document.getElementById("logout").addEventListener("click", async () => {
   try {

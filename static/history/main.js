@@ -1,21 +1,26 @@
-// The history page's wiring: a question in the form and in the address, rows that answer it, one
-// call to read.
+// The history page's wiring: a question in the form and in the address, rows that answer it, and
+// beside them one call to read or what was erased.
 //
 // # Promises
 // - The address names question and call: a reload, "back" and a link show the same.
+// - What was done to a call here shows in its rows at once; one that does not answer the question
+//   any more goes out of sight, and comes back when the deed is undone.
 // - An answer that comes late for an older question changes nothing.
 
 import { get } from "/static/shared/api.js";
+import { nameButton } from "/static/shared/dialogs.js";
 import { setText } from "/static/shared/dom.js";
-import { keepTabStop, rowKeys } from "/static/shared/rows.js";
+import { keepTabStop, rowKeys, shownRows } from "/static/shared/rows.js";
 import { Question } from "/static/history/question.js";
 import { callRow, findRow } from "/static/history/result-row.js";
+import "/static/history/erase-caller.js";
+import "/static/history/erasure-list.js";
 import "/static/history/past-call.js";
 
 /** A page may be empty while there is more: so often we look further by ourselves. */
 const LOOK_FURTHER = 5;
 
-const form = document.getElementById("ask");
+const form = document.getElementById("question");
 const list = document.querySelector("#found .rows");
 const heading = document.getElementById("results");
 const told = document.getElementById("told");
@@ -23,16 +28,19 @@ const none = document.getElementById("none");
 const further = document.getElementById("further");
 const problem = document.getElementById("problem");
 const past = document.querySelector("past-call");
+const erasures = document.querySelector("erasure-list");
+const toErasures = document.getElementById("to-erasures");
 const question = new Question(form);
 
 let asked = 0;
 let cursor = null;
+/** What each row shows, and how such a row is made. */
+const itemOf = new WeakMap();
 
 /** Asks anew, or with a cursor for what follows. */
 async function ask(from = null) {
   const turn = ++asked;
   const isSearch = question.parameters().has("q");
-  const rowOf = isSearch ? findRow : callRow;
   if (!from) list.replaceChildren();
   setText(heading, isSearch ? "Found" : "Calls");
   setText(problem, "");
@@ -55,14 +63,21 @@ async function ask(from = null) {
   }
   const rows = items.map(rowOf);
   list.append(...rows);
-  keepTabStop(list);
-  markChosen();
-  tellWhat(isSearch);
+  tellWhat();
   return rows[0] ?? null;
 }
 
-function tellWhat(isSearch) {
-  const shown = list.childElementCount;
+function rowOf(item) {
+  const row = "message_id" in item ? findRow(item) : callRow(item);
+  itemOf.set(row, item);
+  return row;
+}
+
+function tellWhat() {
+  keepTabStop(list);
+  markChosen();
+  const isSearch = question.parameters().has("q");
+  const shown = shownRows(list).length;
   const things = isSearch ? (shown === 1 ? "message" : "messages") : (shown === 1 ? "call" : "calls");
   setText(told, shown === 0 ? "" : `${shown} ${things}${cursor ? ", and there may be more" : ""}`);
   further.hidden = !cursor;
@@ -90,16 +105,50 @@ function markChosen() {
   }
 }
 
-/** Shows the call that the address names. */
-async function showChosen({ focus = false } = {}) {
-  const { call, message } = chosen();
-  document.body.toggleAttribute("data-chosen", call !== null);
-  markChosen();
-  await past.show(call, message);
-  if (focus && call) document.getElementById("call-title").focus({ preventScroll: true });
+function areErasuresChosen() {
+  return location.hash === "#erasures";
 }
 
-function go(search, hash) {
+/** Shows what the address names: a call, or what was erased. */
+async function showChosen({ focus = false, receipt = null } = {}) {
+  const { call, message } = chosen();
+  const areErasures = areErasuresChosen();
+  document.body.toggleAttribute("data-chosen", call !== null || areErasures);
+  markChosen();
+  past.hidden = areErasures;
+  if (areErasures) await Promise.all([past.show(null), erasures.show(receipt)]);
+  else {
+    erasures.hide();
+    await past.show(call, message);
+  }
+  if (focus && call) document.getElementById("call-title").focus({ preventScroll: true });
+  if (focus && areErasures) document.getElementById("erasures-title").focus({ preventScroll: true });
+}
+
+/** A call was deleted, restored or held: its rows say so, and only those that are asked for stay. */
+function keepRows({ call_id: callId, deleted_at: deletedAt, legal_hold: legalHold }) {
+  if (legalHold === undefined) return;
+  const asked = question.parameters().get("deleted") ?? "without";
+  for (const row of list.children) {
+    if (row.dataset.call !== callId) continue;
+    const fresh = rowOf({ ...itemOf.get(row), deleted_at: deletedAt, legal_hold: legalHold });
+    fresh.hidden = asked !== "with" && (asked === "only") !== Boolean(deletedAt);
+    row.replaceWith(fresh);
+  }
+  tellWhat();
+}
+
+/** Where the keyboard goes on when the call at the side is closed: its row, or the next one. */
+function rowToReturnTo() {
+  const rows = [...list.children];
+  const at = rows.findIndex((it) => it.querySelector("[aria-current]"));
+  const row = at < 0 ? null
+    : rows.slice(at).find((it) => !it.hidden) ?? rows.slice(0, at).findLast((it) => !it.hidden);
+  return row?.querySelector(".open") ?? heading;
+}
+
+function go(parameters, hash) {
+  const search = String(parameters);
   history.pushState(null, "", `${location.pathname}${search ? `?${search}` : ""}${hash}`);
 }
 
@@ -124,17 +173,29 @@ further.addEventListener("click", async () => {
   const first = await ask(cursor);
   (first?.querySelector(".open") ?? heading).focus();
 });
-document.addEventListener("close-call", () => {
-  const before = list.querySelector("[aria-current]") ?? heading;
+document.addEventListener("close-side", () => {
+  const before = areErasuresChosen() ? toErasures : rowToReturnTo();
   go(question.parameters(), "");
   showChosen();
   before.focus();
 });
 document.addEventListener("keydown", ({ key }) => {
-  if (key === "Escape" && chosen().call && past.contains(document.activeElement)) {
-    past.querySelector(".back").click();
-  }
+  const side = document.activeElement.closest("past-call, erasure-list");
+  if (key === "Escape") side?.querySelector(".back").click();
 });
+document.addEventListener("call-kept", ({ detail }) => keepRows(detail));
+document.addEventListener("erase-caller", ({ detail }) => document.querySelector("erase-caller").ask(detail));
+document.addEventListener("caller-erased", ({ detail }) => {
+  go(question.parameters(), "#erasures");
+  ask();
+  showChosen({ focus: true, receipt: detail.receipt_id });
+});
+toErasures.addEventListener("click", (event) => {
+  event.preventDefault();
+  if (!areErasuresChosen()) go(question.parameters(), "#erasures");
+  showChosen({ focus: true });
+});
+nameButton(document.getElementById("rename"));
 window.addEventListener("popstate", () => {
   question.read(location.search);
   ask();

@@ -1,4 +1,5 @@
-// <past-call>: one call as it was. Everything said, and between it who did what.
+// <past-call>: one call as it was. Everything said, and between it who did what; and what may be
+// done with it.
 
 import { get } from "/static/shared/api.js";
 import { bubble } from "/static/shared/bubble.js";
@@ -6,6 +7,7 @@ import { el, setText } from "/static/shared/dom.js";
 import { clockText, parseTime } from "/static/shared/time.js";
 import { parseUrgency, setUrgency, urgencyBadge } from "/static/shared/urgency.js";
 import { dateText } from "/static/history/result-row.js";
+import "/static/history/keep-call.js";
 
 /** What the actions of a call are called; `value` is the new value. */
 const DEEDS = {
@@ -25,14 +27,17 @@ export class PastCall extends HTMLElement {
     this.box = this.querySelector(".call");
     this.heading = this.querySelector("h2");
     this.facts = this.querySelector(".facts");
-    this.problem = this.querySelector(".problem");
+    this.keep = this.querySelector("keep-call");
+    this.problem = this.querySelector(":scope > .call > .problem");
     this.list = this.querySelector(".messages");
     this.badge = urgencyBadge("NORMAL");
     this.told = el("span");
     this.facts.append(this.badge, this.told);
     this.querySelector(".back").addEventListener("click", () => {
-      this.dispatchEvent(new CustomEvent("close-call", { bubbles: true }));
+      this.dispatchEvent(new CustomEvent("close-side", { bubbles: true }));
     });
+    // What was done stands between the words.
+    this.addEventListener("call-kept", () => this.#read());
   }
 
   /** Opens a call at one of its messages, or closes it with `null`. */
@@ -45,20 +50,28 @@ export class PastCall extends HTMLElement {
     if (isOther) {
       this.list.replaceChildren();
       setText(this.heading, "Reading…");
-      setText(this.problem, "");
       this.facts.hidden = true;
-      try {
-        const call = await get(`/api/calls/${encodeURIComponent(callId)}/conversation`);
-        if (this.callId !== callId) return;
-        this.#draw(call);
-      } catch (err) {
-        if (this.callId !== callId) return;
-        setText(this.heading, "This call cannot be shown");
-        setText(this.problem, err.message);
-        return;
-      }
+      this.keep.hidden = true;
+      await this.#read();
     }
-    this.#mark(messageId);
+    if (this.callId === callId) this.#mark(messageId);
+  }
+
+  async #read() {
+    const { callId } = this;
+    try {
+      const call = await get(`/api/calls/${encodeURIComponent(callId)}/conversation`);
+      if (this.callId !== callId) return;
+      setText(this.problem, "");
+      this.#draw(call);
+    } catch (err) {
+      if (this.callId !== callId) return;
+      this.list.replaceChildren();
+      this.facts.hidden = true;
+      this.keep.hidden = true;
+      setText(this.heading, "This call cannot be shown");
+      setText(this.problem, err.message);
+    }
   }
 
   #draw(call) {
@@ -68,9 +81,9 @@ export class PastCall extends HTMLElement {
       call.status, call.medium, dateText(call.timestamp),
       call.ended_at ? `ended ${dateText(call.ended_at)}` : null,
       call.legal_hold ? "legal hold" : null,
-      call.deleted_at ? `deleted ${dateText(call.deleted_at)}` : null,
     ].filter(Boolean).join(" · "));
     this.facts.hidden = false;
+    this.keep.show(call);
     this.list.replaceChildren(...inOrder(call));
   }
 

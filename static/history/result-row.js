@@ -25,8 +25,7 @@ export function callRow(call) {
       call.status === "ENDED" ? null : call.status.toLowerCase(),
       call.admin_id ? `with ${call.admin_id}` : null,
       call.end_reason ? `ended: ${call.end_reason.replaceAll("_", " ")}` : null,
-      call.legal_hold ? "legal hold" : null,
-      call.deleted_at ? `deleted ${dateText(call.deleted_at)}` : null,
+      ...keptMarks(call),
     ].filter(Boolean).join(" · ")));
 }
 
@@ -35,7 +34,16 @@ export function findRow(find) {
   return row(find, find.timestamp,
     el("span", { class: "total" }, find.status === "ENDED" ? "" : "goes on"),
     el("span", { class: "last-words" },
+      keptMarks(find).map((it) => `${it} · `).join(""),
       el("b", {}, `${WHO[find.role] ?? find.role}: `), ...snippet(find.snippet)));
+}
+
+/** What is special about keeping this call. */
+function keptMarks(item) {
+  return [
+    item.legal_hold ? "legal hold" : null,
+    item.deleted_at ? `deleted ${dateText(item.deleted_at)}` : null,
+  ].filter(Boolean);
 }
 
 /** The words found stand between U+0001 and U+0002; everything else is text. */

@@ -25,14 +25,26 @@ export function get(path) {
   return request(path, {});
 }
 
-/** POSTs JSON (or nothing) and returns the answer's JSON, or `null` when it has none. */
-export function post(path, body) {
-  if (body === undefined) return request(path, { method: "POST" });
-  const headers = { "Content-Type": "application/json" };
-  return request(path, { method: "POST", headers, body: JSON.stringify(body) });
+/**
+ * POSTs JSON (or nothing) and returns the answer's JSON, or `null` when it has none.
+ * `timeoutMs`: for what the server may take longer for.
+ */
+export function post(path, body, { timeoutMs } = {}) {
+  return send("POST", path, body, timeoutMs);
 }
 
-async function request(path, options) {
+/** DELETEs; `body` says who does it. */
+export function del(path, body) {
+  return send("DELETE", path, body);
+}
+
+function send(method, path, body, timeoutMs) {
+  if (body === undefined) return request(path, { method }, timeoutMs);
+  const headers = { "Content-Type": "application/json" };
+  return request(path, { method, headers, body: JSON.stringify(body) }, timeoutMs);
+}
+
+async function request(path, options, timeoutMs = TIMEOUT_MS) {
   let response;
   let text;
   try {
@@ -40,12 +52,12 @@ async function request(path, options) {
       ...options,
       headers: { Accept: "application/json, application/problem+json", ...options.headers },
       cache: "no-store",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     text = await response.text();
   } catch (err) {
     throw err.name === "TimeoutError"
-      ? new ApiError(`The server did not answer within ${TIMEOUT_MS / 1000} s.`, { code: "timeout" })
+      ? new ApiError(`The server did not answer within ${timeoutMs / 1000} s.`, { code: "timeout" })
       : new ApiError("The server cannot be reached.");
   }
   const json = parsed(text);

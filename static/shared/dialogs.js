@@ -1,6 +1,8 @@
 // Questions to the reader: one `<dialog id="ask">` for a yes or no, one `<dialog id="name">` for
 // the supervisor's name. Esc and Cancel both mean no; the focus starts on the harmless answer.
 
+import { setText } from "/static/shared/dom.js";
+
 const NAME_KEY = "aurora.supervisor";
 
 /** Asks for a yes. @returns {Promise<boolean>} */
@@ -43,6 +45,18 @@ export async function askName() {
 /** The kept name, or asks for it once. */
 export async function nameOrAsk() {
   return supervisorName() || askName();
+}
+
+/** Makes a button say under which name the reader acts, and change it; `onChange` is told. */
+export function nameButton(button, onChange = () => {}) {
+  const show = () => {
+    const name = supervisorName();
+    setText(button, name ? `You: ${name}` : "Set your name");
+  };
+  button.addEventListener("click", () => askName());
+  // After whoever asked has kept the name.
+  document.getElementById("name").addEventListener("close", () => setTimeout(() => { show(); onChange(); }));
+  show();
 }
 
 function answer(dialog) {

@@ -1,6 +1,6 @@
 // A list of rows that is one tab stop: arrow keys, Home and End move, Enter opens.
 //
-// Each row is a child of the list with one `.open` in it.
+// Each row is a child of the list with one `.open` in it. Hidden rows are passed over.
 
 /** Makes the list work so; `open(row)` is called with the row that was chosen. */
 export function rowKeys(list, open) {
@@ -11,11 +11,13 @@ export function rowKeys(list, open) {
   list.addEventListener("keydown", (event) => {
     const row = rowOf(list, event.target);
     if (!row || event.ctrlKey || event.altKey || event.metaKey) return;
+    const rows = shownRows(list);
+    const at = rows.indexOf(row);
     const to = {
-      ArrowDown: row.nextElementSibling,
-      ArrowUp: row.previousElementSibling,
-      Home: list.firstElementChild,
-      End: list.lastElementChild,
+      ArrowDown: rows[at + 1] ?? null,
+      ArrowUp: rows[at - 1] ?? null,
+      Home: rows[0],
+      End: rows.at(-1),
     }[event.key];
     if (to === undefined) return;
     event.preventDefault();
@@ -26,9 +28,17 @@ export function rowKeys(list, open) {
   });
 }
 
-/** After rows were added: one of them can be reached. */
+/** After rows were added, hidden or replaced: one of those shown can be reached. */
 export function keepTabStop(list) {
-  if (!list.querySelector("[tabindex='0']")) list.querySelector(".open")?.setAttribute("tabindex", "0");
+  const rows = shownRows(list);
+  if (rows.some((it) => it.querySelector("[tabindex='0']"))) return;
+  const first = rows[0]?.querySelector(".open");
+  if (first) tabStop(list, first);
+}
+
+/** The rows that can be seen. */
+export function shownRows(list) {
+  return [...list.children].filter((it) => !it.hidden);
 }
 
 function tabStop(list, target) {

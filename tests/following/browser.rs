@@ -161,3 +161,23 @@ async fn past_calls_are_searched_narrowed_and_read_in_a_browser() {
 
     play(&mut app, &["history.mjs"], async |_, _| {}).await;
 }
+
+#[tokio::test]
+async fn past_calls_are_deleted_had_back_held_and_erased_in_a_browser() {
+    let mut app = TestApp::builder().survives_full_disk().spawn().await;
+
+    play(&mut app, &["keeping.mjs"], async |app, line| match line {
+        "READY-FOR-FULL-DISK" => {
+            app.fill_disk();
+            assert!(!app.say("+15550190", "Hello").await.durable);
+        }
+        "READY-FOR-FREE-DISK" => app.free_disk(),
+        _ => {}
+    })
+    .await;
+
+    let receipts = app.get_json("/api/erasures").await;
+    let receipts = receipts["erasures"].as_array().expect("a list");
+    assert_eq!(receipts.len(), 1);
+    assert_eq!((&receipts[0]["by"], &receipts[0]["n_calls"]), (&json!("Kim"), &json!(2)));
+}
