@@ -64,7 +64,7 @@ async fn alone(config: &Config, caller: PhoneNumber, by: Label) -> anyhow::Resul
     let lock = Arc::new(DataLock::take(&config.data_dir)?);
     let stored = snapshot::load(&config.data_dir)?;
     let saved_seq = stored.as_ref().map_or(0, |it| it.1.seq);
-    let settings = super::journal_settings(config);
+    let settings = super::folder::journal_settings(config);
     let (journal, _) = Journal::open_locked(lock, settings, stored)?;
     let (archive, following) = archive::start(&journal, &config.data_dir, config.archive_after)?;
     let eraser = Arc::new(Eraser {

@@ -1,0 +1,118 @@
+//! Those who follow the journal, each with where it stands.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use crossbeam_channel::Receiver;
+use tracing::warn;
+
+use crate::config::Config;
+use crate::domain::{Call, Position};
+use crate::erasure;
+use crate::journal::Journal;
+use crate::readers::archive::{self, Archive};
+use crate::readers::firebase::{
+    self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
+};
+use crate::readers::keeper::{self, Floor};
+use crate::readers::snapshot::{self, Checkpoint};
+
+/// Up to where the mirror and the archive have read, as far as they tell.
+pub fn handed_out(config: &Config) -> Vec<Position> {
+    let mirror = firebase::Cursor::open(&mirror_file(config)).ok().and_then(|it| it.position());
+    let archive = archive::last_position(&archive::path(&config.data_dir));
+    mirror.into_iter().chain(archive).collect()
+}
+
+/// Where the mirror keeps its position.
+pub fn mirror_file(config: &Config) -> PathBuf {
+    config.data_dir.join("readers").join("firebase.json")
+}
+
+pub fn start_mirror(
+    config: &Config,
+    journal: &Arc<Journal>,
+    link: &MirrorLink,
+) -> anyhow::Result<()> {
+    let url = config.firebase_url.as_ref();
+    let target = match (&config.firebase_emulator, url) {
+        (Some(host), url) => {
+            if config.google_credentials.is_some() || config.firebase_credentials.is_some() {
+                warn!(
+                    "FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to."
+                );
+            }
+            Target::emulator(host, url).context("FIREBASE_DATABASE_EMULATOR_HOST")?
+        }
+        (None, Some(url)) => Target::database(url).context("FIREBASE_DATABASE_URL")?,
+        (None, None) => return Ok(()),
+    };
+    let credentials = match (&config.firebase_credentials, &config.google_credentials) {
+        _ if target.is_emulator() => Credentials::Emulator,
+        (Some(json), _) => Credentials::KeyJson(json.expose().to_owned()),
+        (None, Some(path)) => Credentials::KeyFile(path.clone()),
+        (None, None) => Credentials::Metadata,
+    };
+    let settings = MirrorSettings::new(
+        ClientSettings::new(target, credentials),
+        mirror_file(config),
+        config.node.clone(),
+        journal.id().to_string(),
+    );
+    let data_dir = config.data_dir.clone();
+    let erased = move || {
+        erasure::erased_calls(&data_dir).unwrap_or_else(|err| {
+            warn!(error = %err, "The mirror is not told which calls were erased long ago.");
+            Vec::new()
+        })
+    };
+    let source = firebase::follow(Arc::clone(journal), erased);
+    let mirror = Mirror::start(settings, source, journal.bell(), link.status())?;
+    link.started(mirror);
+    Ok(())
+}
+
+pub fn spawn_snapshot(
+    config: &Config,
+    checkpoint: &Arc<Checkpoint>,
+    journal: &Arc<Journal>,
+    mirror: &Arc<MirrorLink>,
+    end: Receiver<()>,
+) -> std::io::Result<JoinHandle<()>> {
+    let (journal, mirror) = (Arc::clone(journal), Arc::clone(mirror));
+    let (bell, checkpoint) = (journal.bell(), Arc::clone(checkpoint));
+    let grown_bytes = config.checkpoint_bytes;
+    std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
+        let sync_of = |call: &Call| mirror.sync_of(call);
+        snapshot::follow(&journal, &bell, &end, &checkpoint, grown_bytes, &sync_of);
+    })
+}
+
+/// Up to where each who follows the journal never reads again.
+pub fn floors(
+    checkpoint: &Arc<Checkpoint>,
+    mirror: &Arc<MirrorLink>,
+    mirrors: bool,
+    archive: &Arc<Archive>,
+) -> Vec<Floor> {
+    let (checkpoint, status) = (Arc::clone(checkpoint), mirror.status());
+    let archive = Arc::clone(archive);
+    vec![
+        Box::new(move || Some(checkpoint.saved_seq())),
+        Box::new(move || mirrors.then(|| status.saved_seq())),
+        Box::new(move || Some(archive.durable_seq())),
+    ]
+}
+
+pub fn spawn_keeper(
+    journal: &Arc<Journal>,
+    floors: Vec<Floor>,
+    end: Receiver<()>,
+) -> std::io::Result<JoinHandle<()>> {
+    let (journal, bell) = (Arc::clone(journal), journal.bell());
+    std::thread::Builder::new()
+        .name("keeper".to_owned())
+        .spawn(move || keeper::follow(&journal, &bell, &end, &floors, keeper::PAUSE))
+}
