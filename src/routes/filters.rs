@@ -14,23 +14,40 @@ const USUAL_LIMIT: usize = 50;
 /// Longest name of a worker, in bytes.
 const MAX_WORKER: usize = 256;
 
+/// What every question may hold, besides words.
+const KNOWN: [&str; 11] = [
+    "limit",
+    "cursor",
+    "from",
+    "to",
+    "urgency",
+    "status",
+    "caller",
+    "worker",
+    "supervisor",
+    "zone",
+    "deleted",
+];
+
 /// The parameters of one request.
 pub struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// Reads them; each is one of `known` and stands there once.
+    /// Reads them; each is `words` or one of [`KNOWN`], and stands there once.
     ///
     /// # Errors
     /// [`ApiError::BadRequest`], [`ApiError::Invalid`]
-    pub fn of(request: &HttpRequest, known: &[&str]) -> Result<Self, ApiError> {
+    pub fn of(request: &HttpRequest, words: &'static str) -> Result<Self, ApiError> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string())
             .map_err(|_| {
                 ApiError::BadRequest("the query after the path cannot be read".to_owned())
             })?;
         for (place, (name, _)) in pairs.iter().enumerate() {
-            if !known.contains(&name.as_str()) {
-                let (name, known) = (name.chars().take(40).collect::<String>(), known.join(", "));
-                return Err(invalid(format!("`{name}` is no parameter here; there are {known}")));
+            if name != words && !KNOWN.contains(&name.as_str()) {
+                let (name, known) = (name.chars().take(40).collect::<String>(), KNOWN.join(", "));
+                return Err(invalid(format!(
+                    "`{name}` is no parameter here; there are {words}, {known}"
+                )));
             }
             if pairs[..place].iter().any(|it| it.0 == *name) {
                 return Err(invalid(format!("`{name}` is given twice")));

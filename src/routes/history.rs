@@ -43,24 +43,7 @@ struct ListedCall<'a> {
 }
 
 async fn history(request: HttpRequest, context: Data<Context>) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
-    let asked = Parameters::of(
-        &request,
-        &[
-            "limit",
-            "cursor",
-            "from",
-            "to",
-            "urgency",
-            "status",
-            "caller",
-            "worker",
-            "supervisor",
-            "zone",
-            "text",
-            "deleted",
-        ],
-    )?;
+    let asked = asked(&request, &context, "text")?;
     let question = HistoryQuestion {
         filters: asked.filters(StatusFilter::Only(CallStatus::Ended))?,
         limit: asked.limit()?,
@@ -126,24 +109,7 @@ impl From<Find> for Found {
 }
 
 async fn search(request: HttpRequest, context: Data<Context>) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
-    let asked = Parameters::of(
-        &request,
-        &[
-            "q",
-            "limit",
-            "cursor",
-            "from",
-            "to",
-            "urgency",
-            "status",
-            "caller",
-            "worker",
-            "supervisor",
-            "zone",
-            "deleted",
-        ],
-    )?;
+    let asked = asked(&request, &context, "q")?;
     let question = SearchQuestion {
         query: asked.words()?,
         filters: asked.filters(StatusFilter::Any)?,
@@ -209,6 +175,17 @@ pub async fn find_call(context: &Context, id: CallId) -> Result<Option<Arc<Call>
     }
     // It may have left between two looks, but only when the archive has it.
     Ok(context.reads.transcript(id).await?.map(|it| Arc::new(it.call)))
+}
+
+/// Lets the supervisor in and reads what they ask; `words` is the parameter that only this route
+/// has.
+fn asked(
+    request: &HttpRequest,
+    context: &Context,
+    words: &'static str,
+) -> Result<Parameters, ApiError> {
+    context.auth.supervisor(request)?;
+    Parameters::of(request, words)
 }
 
 /// What happened before the question is in its answer, unless the archive is in trouble.

@@ -64,6 +64,13 @@ struct KeptReply {
     shown: bool,
 }
 
+/// What is to become of an ended call.
+enum Change {
+    Delete,
+    Restore,
+    Hold(bool),
+}
+
 async fn delete_call(
     request: HttpRequest,
     id: Path<String>,
@@ -71,10 +78,7 @@ async fn delete_call(
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
     let wish = wish(&request, payload, &context).await?;
-    let (id, by) = (id.parse()?, wish.person()?);
-    let (turn, found) = found(&context, id).await?;
-    let done = turn.delete(id, found, by).await.map_err(ErasureError::from)?;
-    told(&context, id, done).await
+    change(&context, &id, &wish, Change::Delete).await
 }
 
 async fn restore(
@@ -84,10 +88,7 @@ async fn restore(
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
     let wish = wish(&request, payload, &context).await?;
-    let (id, by) = (id.parse()?, wish.person()?);
-    let (turn, found) = found(&context, id).await?;
-    let done = turn.restore(id, found, by).await.map_err(ErasureError::from)?;
-    told(&context, id, done).await
+    change(&context, &id, &wish, Change::Restore).await
 }
 
 async fn hold(
@@ -97,12 +98,29 @@ async fn hold(
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
     let wish = wish(&request, payload, &context).await?;
-    let (id, by) = (id.parse()?, wish.person()?);
     let on = wish.legal_hold;
     let on = on.ok_or_else(|| ApiError::Invalid("`legal_hold` must be true or false".into()))?;
-    let (turn, found) = found(&context, id).await?;
-    let done = turn.hold(id, found, on, by).await.map_err(ErasureError::from)?;
-    told(&context, id, done).await
+    change(&context, &id, &wish, Change::Hold(on)).await
+}
+
+/// Makes the change and waits until the history shows it.
+async fn change(
+    context: &Context,
+    id: &str,
+    wish: &Wish,
+    change: Change,
+) -> Result<HttpResponse, ApiError> {
+    let (id, by) = (id.parse()?, wish.person()?);
+    let (turn, found) = found(context, id).await?;
+    let done = match change {
+        Change::Delete => turn.delete(id, found, by).await,
+        Change::Restore => turn.restore(id, found, by).await,
+        Change::Hold(on) => turn.hold(id, found, on, by).await,
+    };
+    let Committed { value, seq, .. } = done.map_err(ErasureError::from)?;
+    let shown = context.archive.wait_for(seq, SHOWN).await;
+    let Kept { deleted_at, legal_hold, .. } = value;
+    Ok(HttpResponse::Ok().json(KeptReply { call_id: id, deleted_at, legal_hold, shown }))
 }
 
 /// Where the call is: in the state, or else only in the archive.
@@ -118,16 +136,6 @@ async fn found(context: &Context, id: CallId) -> Result<(Turn<'_>, Option<Kept>)
         legal_hold: it.legal_hold,
     });
     Ok((turn, kept))
-}
-
-async fn told(
-    context: &Context,
-    call_id: CallId,
-    done: Committed<Kept>,
-) -> Result<HttpResponse, ApiError> {
-    let shown = context.archive.wait_for(done.seq, SHOWN).await;
-    let Kept { deleted_at, legal_hold, .. } = done.value;
-    Ok(HttpResponse::Ok().json(KeptReply { call_id, deleted_at, legal_hold, shown }))
 }
 
 async fn erase(
