@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rust_embed::Embed;
+use url::form_urlencoded::byte_serialize;
 
 use super::Context;
 use super::error::ApiError;
@@ -24,24 +25,25 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 async fn dashboard(request: HttpRequest, context: Data<Context>) -> HttpResponse {
-    for_supervisors(&request, &context, "dashboard.html", "/login")
+    for_supervisors(&request, &context, "dashboard.html")
 }
 
 async fn history(request: HttpRequest, context: Data<Context>) -> HttpResponse {
-    for_supervisors(&request, &context, "history.html", "/login?next=/history")
+    for_supervisors(&request, &context, "history.html")
 }
 
-/// The page, or the way to log in.
-fn for_supervisors(
-    request: &HttpRequest,
-    context: &Context,
-    page: &str,
-    log_in: &'static str,
-) -> HttpResponse {
-    if context.auth.supervisor(request).is_err() {
-        return HttpResponse::SeeOther().insert_header((header::LOCATION, log_in)).finish();
+/// The page, or the way to log in and from there to the page, with all that was asked of it.
+fn for_supervisors(request: &HttpRequest, context: &Context, page: &str) -> HttpResponse {
+    if context.auth.supervisor(request).is_ok() {
+        return file(request, page);
     }
-    file(request, page)
+    let query: String = byte_serialize(request.query_string().as_bytes()).collect();
+    let log_in = match (request.path(), query.as_str()) {
+        ("/", _) => "/login".to_owned(),
+        (path, "") => format!("/login?next={path}"),
+        (path, query) => format!("/login?next={path}%3F{query}"),
+    };
+    HttpResponse::SeeOther().insert_header((header::LOCATION, log_in)).finish()
 }
 
 async fn web_call(request: HttpRequest) -> HttpResponse {

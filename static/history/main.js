@@ -116,13 +116,15 @@ async function showChosen({ focus = false, receipt = null } = {}) {
   document.body.toggleAttribute("data-chosen", call !== null || areErasures);
   markChosen();
   past.hidden = areErasures;
-  if (areErasures) await Promise.all([past.show(null), erasures.show(receipt)]);
-  else {
-    erasures.hide();
-    await past.show(call, message);
+  if (areErasures) {
+    past.show(null);
+    erasures.show(receipt);
+    if (focus) document.getElementById("erasures-title").focus({ preventScroll: true });
+    return;
   }
+  erasures.hide();
+  await past.show(call, message);
   if (focus && call) document.getElementById("call-title").focus({ preventScroll: true });
-  if (focus && areErasures) document.getElementById("erasures-title").focus({ preventScroll: true });
 }
 
 /** A call was deleted, restored or held: its rows say so, and only those that are asked for stay. */

@@ -37,8 +37,11 @@ function fail(text) {
   failed.hidden = false;
 }
 
-/** Only a page of this server: a link must not send anyone elsewhere after the log-in. */
+/**
+ * Only a page of this server: a link must not send anyone elsewhere after the log-in. What stood
+ * behind the `#` has come along to this page.
+ */
 function nextPage() {
   const next = new URL(query.get("next") ?? "/", location.origin);
-  return next.origin === location.origin ? next.pathname + next.hash : "/";
+  return next.origin === location.origin ? next.pathname + next.search + location.hash : "/";
 }

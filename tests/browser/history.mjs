@@ -20,11 +20,15 @@ async function until(what, isSo) {
 
 try {
   await step("a stranger is asked to log in, and comes back", async () => {
-    await page.goto(`${BASE}/history`);
+    const asked = "/history?q=zebra+7&status=ended#erasures";
+    await page.goto(BASE + asked);
     check(page.url().includes("/login?next=/history"), page.url());
     await page.fill("#token", TOKEN);
     await page.keyboard.press("Enter");
-    await page.waitForURL(`${BASE}/history`);
+    await page.waitForURL(BASE + asked);
+    check((await page.inputValue("#q")) === "zebra 7", "the question got lost on the way");
+    await visible(page.locator("erasure-list .none"), "that nothing was erased");
+    await page.goto(`${BASE}/history`);
   });
 
   await step("without words it lists calls, newest first, page by page", async () => {

@@ -86,18 +86,35 @@ async function story() {
   await page.goto(`${BASE}/history`);
   await until("four calls are listed", async () => (await rows.count()) === 4);
 
-  await deleting();
+  await deleting(once);
   await holding(once);
   await withoutADisk();
   await erasing(newest);
 }
 
-async function deleting() {
+/** The board in a tab of its own, with this call open. */
+async function boardAt(id, words) {
+  const board = await context.newPage();
+  await board.goto(`${BASE}/#${id}`);
+  await visible(board.locator("call-transcript .message", { hasText: words }), "its words on the board");
+  await visible(board.locator("connection-state [data-phase=live]"), "“Live”");
+  await page.bringToFront();
+  return board;
+}
+
+async function dropped(board, words) {
+  await hidden(board.locator("#call-title"), "the call");
+  check(!(await board.content()).includes(words), "its words are still on the board");
+  await board.close();
+}
+
+async function deleting(once) {
   await step("a call that goes on can only be looked at", async () => {
     await open(LIVE);
     await visible(page.locator(".on-board", { hasText: "This call goes on" }), "why");
     check(await press("Delete").isHidden(), "it can be deleted");
   });
+  const board = await boardAt(once, "gate");
   await step("a call is deleted by a named person, and undone where the focus is", async () => {
     await open(ONCE);
     await press("Delete").focus();
@@ -111,6 +128,7 @@ async function deleting() {
     check((await page.locator("#told").textContent()).startsWith("3 calls"), "the list does not count what it shows");
     await until("it is read out", async () => (await page.locator("#polite").textContent()).startsWith("Deleted."));
     await audit(page, "a deleted call");
+    await dropped(board, "gate");
     await page.keyboard.press("Enter");
     await focusIs("keep-call .delete", "the deletion again");
     await until("its row is back", async () => (await row(ONCE).count()) === 1);
@@ -194,14 +212,7 @@ async function withoutADisk() {
 }
 
 async function erasing(newest) {
-  const board = await context.newPage();
-  await step("the board has the caller's call", async () => {
-    await board.goto(`${BASE}/#${newest}`);
-    await visible(board.locator("#call-title", { hasText: TWICE }), "the call");
-    await visible(board.locator("call-transcript .message", { hasText: "yard" }), "its words");
-    await visible(board.locator("connection-state [data-phase=live]"), "“Live”");
-    await page.bringToFront();
-  });
+  const board = await boardAt(newest, "yard");
   const typed = page.locator("#erase-typed");
   const problem = page.locator("erase-caller .problem");
   await step("erasing says what goes, and wants the number typed", async () => {
@@ -247,10 +258,7 @@ async function erasing(newest) {
     check(!(await page.locator("erasure-list").innerText()).includes(TWICE), "the receipt holds the number");
     await audit(page, "the receipts");
   });
-  await step("the board has dropped it", async () => {
-    await hidden(board.locator("#call-title"), "the erased call");
-    check(!(await board.content()).includes("yard"), "its words are still on the page");
-  });
+  await step("the board has dropped it", () => dropped(board, "yard"));
   await step("the receipts have an address", async () => {
     await page.reload();
     await visible(page.locator(".receipt", { hasText: "by Kim" }), "the receipt");
