@@ -5,9 +5,12 @@
 //! words and phrases, every one of them quoted again; what is wrong with it is said before the
 //! index is asked.
 
+mod parse;
+mod tokens;
+
 use std::fmt::Write;
 
-use super::words;
+use self::tokens::Token;
 use crate::domain::clean;
 
 /// Longest query, in characters.
@@ -89,16 +92,11 @@ impl Query {
         if got > MAX_CHARS {
             return Err(SyntaxError::TooLong { got });
         }
-        let tokens = Lexer { chars: text.chars().collect(), at: 0 }.all()?;
+        let tokens = tokens::of(&text)?;
         if tokens.iter().filter(|it| matches!(it.1, Token::Term(Some(_)))).count() > MAX_TERMS {
             return Err(SyntaxError::TooManyTerms);
         }
-        let mut parser = Parser { tokens, at: 0 };
-        let found = parser.any(0)?;
-        if let Some((at, _)) = parser.peek() {
-            return Err(SyntaxError::StrayParenthesis { at });
-        }
-        found.map(Self).ok_or(SyntaxError::Nothing)
+        parse::tree(tokens)?.map(Self).ok_or(SyntaxError::Nothing)
     }
 
     /// Words that follow each other, whatever signs are between them.
@@ -111,7 +109,7 @@ impl Query {
         if got > MAX_CHARS {
             return Err(SyntaxError::TooLong { got });
         }
-        term(&text, false).map(|it| Self(Node::Term(it))).ok_or(SyntaxError::Nothing)
+        tokens::term(&text, false).map(|it| Self(Node::Term(it))).ok_or(SyntaxError::Nothing)
     }
 
     /// As the index reads it, whatever was written.
@@ -185,246 +183,6 @@ fn render_term(term: &Term, out: &mut String) {
     let star = if term.is_prefix { " *" } else { "" };
     // Writing to a string cannot fail.
     let _ = write!(out, "\"{}\"{star}", term.text.replace('"', "\"\""));
-}
-
-/// `None` if there is no letter or digit in it: the index knows nothing of it.
-fn term(text: &str, is_prefix: bool) -> Option<Term> {
-    let words: Vec<_> = words::of(text).collect();
-    (!words.is_empty()).then(|| Term { text: text.to_owned(), words, is_prefix })
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    Term(Option<Term>),
-    And,
-    Or,
-    Not,
-    Open,
-    Close,
-}
-
-struct Lexer {
-    chars: Vec<char>,
-    at: usize,
-}
-
-fn is_quote(c: char) -> bool {
-    matches!(c, '"' | '“' | '”' | '„')
-}
-
-impl Lexer {
-    fn all(mut self) -> Result<Vec<(usize, Token)>, SyntaxError> {
-        let mut tokens = Vec::new();
-        while let Some(c) = self.here() {
-            let at = self.at + 1;
-            let token = match c {
-                c if c.is_whitespace() => {
-                    self.at += 1;
-                    continue;
-                }
-                '(' | ')' => {
-                    self.at += 1;
-                    if c == '(' { Token::Open } else { Token::Close }
-                }
-                '*' => return Err(SyntaxError::Star { at }),
-                sign @ ('^' | '{' | '}') => return Err(SyntaxError::Sign { sign, at }),
-                c if is_quote(c) => self.quoted()?,
-                _ => self.word()?,
-            };
-            tokens.push((at, token));
-        }
-        Ok(tokens)
-    }
-
-    fn here(&self) -> Option<char> {
-        self.chars.get(self.at).copied()
-    }
-
-    fn text(&self, from: usize) -> String {
-        self.chars[from..self.at].iter().collect()
-    }
-
-    fn quoted(&mut self) -> Result<Token, SyntaxError> {
-        let open = self.at;
-        self.at += 1;
-        while self.here().is_some_and(|c| !is_quote(c)) {
-            self.at += 1;
-        }
-        if self.here().is_none() {
-            return Err(SyntaxError::OpenQuote { at: open + 1 });
-        }
-        let text = self.text(open + 1);
-        self.at += 1;
-        self.term(&text, open)
-    }
-
-    fn word(&mut self) -> Result<Token, SyntaxError> {
-        let from = self.at;
-        let ends = |c: char| {
-            c.is_whitespace() || is_quote(c) || matches!(c, '(' | ')' | '*' | '^' | '{' | '}')
-        };
-        while self.here().is_some_and(|c| !ends(c)) {
-            self.at += 1;
-        }
-        let text = self.text(from);
-        match (text.as_str(), self.here()) {
-            ("NEAR", Some('(')) => return Err(SyntaxError::Near { at: from + 1 }),
-            (_, Some('*')) => {}
-            ("AND", _) => return Ok(Token::And),
-            ("OR", _) => return Ok(Token::Or),
-            ("NOT", _) => return Ok(Token::Not),
-            _ => {}
-        }
-        if text.strip_prefix('-').is_some_and(|it| it.starts_with(char::is_alphanumeric)) {
-            return Err(SyntaxError::Minus { at: from + 1 });
-        }
-        self.check_colons(from)?;
-        self.term(&text, from)
-    }
-
-    /// A `:` between digits is a time of day, one at the end of a word a colon. Else somebody
-    /// thinks that there are columns.
-    fn check_colons(&self, from: usize) -> Result<(), SyntaxError> {
-        let is_digit = |at: usize| self.chars.get(at).is_some_and(char::is_ascii_digit);
-        let colons = (from..self.at).filter(|at| self.chars[*at] == ':');
-        for at in colons {
-            let is_last = self.chars.get(at + 1).is_none_or(|c| c.is_whitespace() || *c == ')');
-            let is_time = at > from && is_digit(at - 1) && is_digit(at + 1);
-            if !is_last && !is_time {
-                return Err(SyntaxError::Colon { at: at + 1 });
-            }
-        }
-        Ok(())
-    }
-
-    /// The term that begins at `from`, and the `*` that may stand behind it.
-    fn term(&mut self, text: &str, from: usize) -> Result<Token, SyntaxError> {
-        let is_prefix = self.here() == Some('*');
-        let term = term(text, is_prefix);
-        if !is_prefix {
-            return Ok(Token::Term(term));
-        }
-        let star = self.at + 1;
-        self.at += 1;
-        let ends = self.here().is_none_or(|c| c.is_whitespace() || matches!(c, '(' | ')'));
-        let Some(term) = term.filter(|_| ends) else {
-            return Err(SyntaxError::Star { at: star });
-        };
-        let last = term.words.last().map_or(0, |it| it.chars().count());
-        if last < MIN_PREFIX {
-            return Err(SyntaxError::ShortPrefix { at: from + 1 });
-        }
-        Ok(Token::Term(Some(term)))
-    }
-}
-
-/// By recursive descent. NOT binds closest, then AND, written or not, then OR. A term that the
-/// index knows nothing of, such as a smiley, is left out (`None`).
-struct Parser {
-    tokens: Vec<(usize, Token)>,
-    at: usize,
-}
-
-type Found = Result<Option<Node>, SyntaxError>;
-
-impl Parser {
-    fn peek(&self) -> Option<(usize, &Token)> {
-        self.tokens.get(self.at).map(|it| (it.0, &it.1))
-    }
-
-    fn takes(&mut self, wanted: &Token) -> Option<usize> {
-        let at = self.peek().filter(|it| it.1 == wanted)?.0;
-        self.at += 1;
-        Some(at)
-    }
-
-    fn any(&mut self, depth: usize) -> Found {
-        let mut parts = Vec::new();
-        parts.extend(self.all(depth)?);
-        while let Some(at) = self.takes(&Token::Or) {
-            self.has_before("OR", at)?;
-            self.has_next("OR", at)?;
-            parts.extend(self.all(depth)?);
-        }
-        Ok(one_or(parts, Node::Any))
-    }
-
-    fn all(&mut self, depth: usize) -> Found {
-        let mut parts = Vec::new();
-        while !matches!(self.peek(), None | Some((_, Token::Or | Token::Close))) {
-            if let Some(at) = self.takes(&Token::And) {
-                self.has_before("AND", at)?;
-                self.has_next("AND", at)?;
-            }
-            parts.extend(self.without(depth)?);
-        }
-        Ok(one_or(parts, Node::All))
-    }
-
-    fn without(&mut self, depth: usize) -> Found {
-        let mut found = self.single(depth)?;
-        while let Some(at) = self.takes(&Token::Not) {
-            self.has_next("NOT", at)?;
-            let unwanted = self.single(depth)?;
-            found = match (found, unwanted) {
-                (Some(wanted), Some(unwanted)) => {
-                    Some(Node::Without(Box::new(wanted), Box::new(unwanted)))
-                }
-                (None, Some(_)) => {
-                    return Err(SyntaxError::NothingBefore { operator: "NOT", at });
-                }
-                (found, None) => found,
-            };
-        }
-        Ok(found)
-    }
-
-    fn single(&mut self, depth: usize) -> Found {
-        let Some((at, token)) = self.peek() else { return Ok(None) };
-        let token = token.clone();
-        match token {
-            Token::Term(term) => {
-                self.at += 1;
-                Ok(term.map(Node::Term))
-            }
-            Token::Open => {
-                if depth == MAX_DEPTH {
-                    return Err(SyntaxError::TooDeep);
-                }
-                self.at += 1;
-                if self.peek().is_some_and(|it| *it.1 == Token::Close) {
-                    return Err(SyntaxError::EmptyParentheses { at });
-                }
-                let found = self.any(depth + 1)?;
-                self.takes(&Token::Close).ok_or(SyntaxError::OpenParenthesis { at })?;
-                Ok(found)
-            }
-            Token::Close => Err(SyntaxError::StrayParenthesis { at }),
-            Token::And => Err(SyntaxError::NothingBefore { operator: "AND", at }),
-            Token::Or => Err(SyntaxError::NothingBefore { operator: "OR", at }),
-            Token::Not => Err(SyntaxError::NothingBefore { operator: "NOT", at }),
-        }
-    }
-
-    /// Something that can be joined stands before the operator that was just taken.
-    fn has_before(&self, operator: &'static str, at: usize) -> Result<(), SyntaxError> {
-        let before = self.at.checked_sub(2).and_then(|it| self.tokens.get(it));
-        match before {
-            Some((_, Token::Term(_) | Token::Close)) => Ok(()),
-            _ => Err(SyntaxError::NothingBefore { operator, at }),
-        }
-    }
-
-    fn has_next(&self, operator: &'static str, at: usize) -> Result<(), SyntaxError> {
-        match self.peek() {
-            Some((_, Token::Term(_) | Token::Open)) => Ok(()),
-            _ => Err(SyntaxError::NothingAfter { operator, at }),
-        }
-    }
-}
-
-fn one_or(mut parts: Vec<Node>, several: impl FnOnce(Vec<Node>) -> Node) -> Option<Node> {
-    if parts.len() > 1 { Some(several(parts)) } else { parts.pop() }
 }
 
 #[cfg(test)]
