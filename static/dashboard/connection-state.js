@@ -61,7 +61,7 @@ const REASONS = {
 function loginLink() {
   const link = document.createElement("a");
   link.className = "login button primary";
-  link.href = "/login?next=/";
+  link.href = `/login?next=/${location.hash}`;
   link.textContent = "Log in";
   return link;
 }

@@ -43,5 +43,6 @@ function fail(text) {
  */
 function nextPage() {
   const next = new URL(query.get("next") ?? "/", location.origin);
-  return next.origin === location.origin ? next.pathname + next.search + location.hash : "/";
+  // With the origin: a path such as `//elsewhere` would be another server's address.
+  return next.origin === location.origin ? next.origin + next.pathname + next.search + location.hash : "/";
 }

@@ -19,6 +19,17 @@ async function until(what, isSo) {
 }
 
 try {
+  await step("no link leads elsewhere by way of the log-in", async () => {
+    expected.failedRequests = true;
+    await page.goto(`${BASE}/login?next=/.//elsewhere.example/`);
+    await page.fill("#token", TOKEN);
+    await page.keyboard.press("Enter");
+    await page.waitForURL((url) => url.pathname.startsWith("//elsewhere"));
+    check(new URL(page.url()).origin === BASE, `a link led to ${page.url()}`);
+    await context.clearCookies();
+    expected.failedRequests = false;
+  });
+
   await step("a stranger is asked to log in, and comes back", async () => {
     const asked = "/history?q=zebra+7&status=ended#erasures";
     await page.goto(BASE + asked);
