@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use ulid::Ulid;
 
 pub use self::files::FileError;
-pub use self::marker::Marker;
+pub use self::marker::{Marker, path as marker_path};
 pub use self::receipts::{Receipt, erased_calls, read as receipts};
 use crate::conversation::keeping::{Keeping, KeepingError, Turn};
 use crate::domain::{Call, CallId, Label, PhoneNumber, Timestamp};

@@ -16,3 +16,4 @@ mod commands;
 mod damage;
 mod folders;
 mod followers;
+mod holes;

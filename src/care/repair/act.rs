@@ -145,7 +145,7 @@ fn from_archive(
             note(&record, &mut calls, &mut alerts);
         }
     };
-    survey(&folder::journal(data_dir), each, |_, _| ())?;
+    survey(&folder::journal(data_dir), &[], each, |_, _| ())?;
     alerts.retain(|it| it.call_id.is_none_or(|id| calls.contains_key(&id)));
     Ok(State::restore(calls.into_values().collect(), alerts, stands_at))
 }
