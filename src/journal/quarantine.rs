@@ -169,11 +169,16 @@ impl Quarantine {
         Ok(kept)
     }
 
-    /// Names of which the text beside says just this.
+    /// Names of which the text beside says just this. What is half written goes.
     fn begun(&self, name: &str, text: &str) -> io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
+            // Only one at a time writes here: an interruption left it.
+            if path.extension().is_some_and(|it| it == "part") {
+                fs::remove_file(&path)?;
+                continue;
+            }
             let note = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let is_own = note.strip_suffix(NOTE).is_some_and(|it| it.ends_with(name));
             if is_own && fs::read(&path).is_ok_and(|it| it == text.as_bytes()) {

@@ -17,3 +17,5 @@ mod damage;
 mod folders;
 mod followers;
 mod holes;
+mod killed;
+mod question;

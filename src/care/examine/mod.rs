@@ -20,6 +20,7 @@ use self::replay::Replay;
 use super::error::CareError;
 use super::folder;
 use super::progress::Progress;
+use super::under_way::UnderWay;
 use crate::domain::{CallId, Event, JournalId, Position, Record, Seq, State};
 use crate::erasure::{FileError, Marker};
 use crate::journal::chain;
@@ -50,6 +51,10 @@ pub struct Examined {
     pub has_lost: bool,
     /// The erasure that is not finished.
     pub erasing: Result<Option<Marker>, FileError>,
+    /// The repair that was interrupted.
+    pub repairing: Option<UnderWay>,
+    /// What it left of a new archive.
+    pub leftovers: Vec<PathBuf>,
 }
 
 impl Examined {
@@ -90,6 +95,8 @@ pub fn examine(data_dir: &Path, progress: &mut Progress) -> Result<Examined, Car
     if let Err(FileError::Io { doing, path, source }) = erasing {
         return Err(CareError::Io { doing, path, source });
     }
+    let leftovers = archive::with_logs(&archive::beside(data_dir));
+    let leftovers = leftovers.into_iter().filter(|it| it.exists()).collect();
     let ids = erasing.as_ref().ok().and_then(Option::as_ref);
     let ids: FxHashSet<CallId> = ids.into_iter().flat_map(|it| &it.call_ids).copied().collect();
     let places = [
@@ -138,6 +145,8 @@ pub fn examine(data_dir: &Path, progress: &mut Progress) -> Result<Examined, Car
         begun_before: begun_before.calls.into_iter().collect(),
         has_lost,
         erasing,
+        repairing: UnderWay::load(data_dir)?,
+        leftovers,
         total,
         archive,
     })

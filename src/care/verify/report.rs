@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::care::examine::{Compared, Examined};
 use crate::care::folder;
+use crate::care::under_way;
 use crate::erasure::marker_path;
 use crate::readers::{archive, snapshot};
 
@@ -69,6 +70,7 @@ impl Part {
 pub fn report(found: &Examined) -> Report {
     let mut parts = vec![journal(found), chain(found), total(found), archive(found), mirror(found)];
     parts.extend(erasing(found));
+    parts.extend(repairing(found));
     Report {
         good: parts.iter().all(|it| it.problems.is_empty()),
         chain_head: found.chain.head.to_string(),
@@ -140,6 +142,15 @@ fn chain(found: &Examined) -> Part {
         }
     }
     part
+}
+
+fn repairing(found: &Examined) -> Option<Part> {
+    found.repairing.as_ref()?;
+    let path = under_way::path(&found.data_dir);
+    let mut part = Part::new("repairing.json", "a repair was interrupted");
+    let todo = "stop the server and run `aurora repair` again: it goes on";
+    part.add(&path, None, "a repair has begun and not ended".to_owned(), todo);
+    Some(part)
 }
 
 /// Only while there is one: most folders never see it.
