@@ -12,6 +12,7 @@ mod support;
 mod anything;
 mod backup;
 mod bad_input;
+mod busy;
 mod commands;
 mod damage;
 mod folders;
