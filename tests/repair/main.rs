@@ -20,3 +20,4 @@ mod followers;
 mod holes;
 mod killed;
 mod question;
+mod read_only;

@@ -261,6 +261,10 @@ fn archive(found: &Examined) -> Part {
         Err(err @ archive::ArchiveError::Newer { .. }) => {
             part.add(&path, None, err.to_string(), "start the newer Aurora");
         }
+        Err(err) if err.is_passing() => {
+            let todo = "make the folder writable and verify again: it may be good";
+            part.add(&path, None, err.to_string(), todo);
+        }
         Err(err) => part.problem(&path, err),
         Ok(None) => {}
         Ok(Some(look)) => {
