@@ -16,7 +16,7 @@ fn write_file(path: &Path) {
         let (key, number) = (format!("old-{n:05}"), format!("+1555{n:05}"));
         file = file.with(&key, &number, &[("user", "Hello"), ("assistant", "Good morning")]);
     }
-    fs::write(path, file.json().to_string()).unwrap();
+    fs::write(path, file.json().to_string()).expect("the folder is ours");
 }
 
 /// The same command below these words.
@@ -30,7 +30,7 @@ fn run_under(words: &[String], data_dir: &Path, arguments: &[&str]) -> Said {
         .env("AURORA_DATA_DIR", data_dir)
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .output()
-        .unwrap()
+        .expect("there is a shell, and `strace`")
         .into()
 }
 
@@ -57,9 +57,8 @@ fn a_disk_that_is_nearly_full_keeps_whole_calls_only() {
         let said = run_under(&["sh".to_owned(), "-c".to_owned(), script], &data, &import);
 
         let told = told(&said).to_owned();
-        let is_clear = |it: &&str| told.contains(it);
         let remedies = ["make room", "the disk does not take writes at the moment"];
-        assert!(remedies.iter().any(|it| is_clear(&it)), "{n_blocks}: {told}");
+        assert!(remedies.iter().any(|it| told.contains(it)), "{n_blocks}: {told}");
         let stored = export(&data, &[]);
         assert!(stored.len() < CALLS);
         assert!(stored.iter().all(|it| it["messages"].as_array().is_some_and(|it| it.len() == 2)));
