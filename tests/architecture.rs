@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     // Speaks to a server over HTTP, like any caller.
     ("load", &[]),
     // Commands that look after the data folder.
-    ("care", &["readers", "journal", "domain"]),
+    ("care", &["erasure", "readers", "journal", "domain"]),
     // Commands on the data folder: files of calls in and out.
     ("exchange", &["readers", "journal", "domain"]),
     ("telephony", &["domain"]),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::error::CareError;
+use crate::erasure::marker_path;
 use crate::journal::chain;
 
 /// # Errors
@@ -45,8 +46,12 @@ impl Outline {
         for entry in fs::read_dir(journal(data_dir)).into_iter().flatten().flatten() {
             files.push((entry.path(), 0, None));
         }
-        let whole =
-            [data_dir.join("total.json"), cursor(data_dir), journal(data_dir).join(chain::FILE)];
+        let whole = [
+            data_dir.join("total.json"),
+            cursor(data_dir),
+            journal(data_dir).join(chain::FILE),
+            marker_path(data_dir),
+        ];
         for path in whole {
             let about = fs::metadata(&path).ok();
             let size = about.as_ref().map_or(0, fs::Metadata::len);

@@ -13,5 +13,6 @@ mod error;
 mod examine;
 mod folder;
 mod progress;
+mod under_way;
 
 pub use self::error::CareError;

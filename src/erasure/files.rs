@@ -5,11 +5,17 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
+use serde::de::IgnoredAny;
+
+use crate::journal::chain;
+use crate::journal::line::{read_header, read_record};
 
 /// What a repair set aside is looked through as a whole; files beyond this are left to a person.
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
-/// How a database begins: lines can't be taken out of it.
-const DATABASE: &[u8] = b"SQLite format 3\0";
+/// Lines can't be taken out of a database, nor out of its log, wherever it is damaged.
+const DATABASE: &str = "archive.db";
+/// What a repair tells of a file, and hashes: neither holds words.
+const WORDLESS: [&str; 2] = [".txt", chain::FILE];
 
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -69,7 +75,7 @@ pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
 
 /// The head of the hash chain as its last line has it.
 pub fn chain_head(data_dir: &Path) -> Option<String> {
-    let bytes = read(&data_dir.join("journal").join(crate::journal::chain::FILE)).ok()??;
+    let bytes = read(&data_dir.join("journal").join(chain::FILE)).ok()??;
     let line = bytes.strip_suffix(b"\n")?.rsplit(|it| *it == b'\n').next()?;
     let line: serde_json::Value = serde_json::from_slice(line).ok()?;
     Some(line["head"].as_str()?.to_owned())
@@ -90,24 +96,42 @@ pub fn sweep(data_dir: &Path, names: &[String]) -> Result<(), FileError> {
     Ok(())
 }
 
-/// What a repair set aside and is not made of lines, below the data folder.
+/// What a repair set aside and may hold words that bear no name any more, below the data folder:
+/// databases, and lines that do not read.
 pub fn not_swept(data_dir: &Path) -> Result<Vec<String>, FileError> {
     let mut left = Vec::new();
     for path in quarantined(data_dir)? {
-        if lines_of(&path)?.is_none() {
+        let name = name_of(&path);
+        let is_wordless = WORDLESS.iter().any(|it| name.ends_with(it));
+        if !is_wordless && lines_of(&path)?.is_none_or(|it| !does_read(&it)) {
             left.push(path.strip_prefix(data_dir).unwrap_or(&path).display().to_string());
         }
     }
+    left.sort();
     Ok(left)
+}
+
+/// Whether nothing in it has lost its names: whole records, or one whole text.
+fn does_read(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split_inclusive(|it| *it == b'\n');
+    let is_whole = |line: &[u8]| {
+        line.strip_suffix(b"\n")
+            .is_some_and(|it| read_record(it).is_ok() || read_header(it).is_ok())
+    };
+    lines.all(is_whole) || serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }
 
 /// The file's bytes, if it is made of lines.
 fn lines_of(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     let size = fs::metadata(path).map_err(FileError::io("measure", path))?.len();
-    if size > MOST_BYTES {
+    if size > MOST_BYTES || name_of(path).contains(DATABASE) {
         return Ok(None);
     }
-    Ok(read(path)?.filter(|it| !it.starts_with(DATABASE)))
+    read(path)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn quarantined(data_dir: &Path) -> Result<Vec<PathBuf>, FileError> {

@@ -21,7 +21,8 @@ pub struct Marker {
     pub seqs: Option<(Seq, Seq)>,
 }
 
-fn path(data_dir: &Path) -> PathBuf {
+/// Where it lies.
+pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("erasing.json")
 }
 

@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use ulid::Ulid;
 
 pub use self::files::FileError;
-pub use self::marker::Marker;
+pub use self::marker::{Marker, path as marker_path};
 pub use self::receipts::{Receipt, erased_calls, read as receipts};
 use crate::conversation::keeping::{Keeping, KeepingError, Turn};
 use crate::domain::{Call, CallId, Label, PhoneNumber, Timestamp};
@@ -316,6 +316,10 @@ impl Eraser {
             }
             let names: Vec<_> = marker.call_ids.iter().map(|it| it.0.to_string()).collect();
             files::sweep(&self.data_dir, &names)?;
+            // A repair that was interrupted may have left half an archive.
+            for it in archive::with_logs(&archive::beside(&self.data_dir)) {
+                files::remove(&it)?;
+            }
         }
         let receipt = marker.receipt(
             files::chain_head(&self.data_dir),

@@ -43,7 +43,7 @@ pub fn recover(
 ) -> Result<Recovered, JournalError> {
     let files = segment::list(dir)?;
     let next_ordinal = files.last().map_or(1, |it| it.0 + 1);
-    let mut torn = None;
+    let mut torn = Vec::new();
     let (segments, id) = open_all(files, &mut torn)?;
     let (state, from) = match start {
         None => (State::default(), 0),
@@ -87,7 +87,7 @@ pub fn recover(
             ),
         });
     }
-    torn.map_or(Ok(()), Torn::remove)?;
+    torn.into_iter().try_for_each(Torn::remove)?;
     Ok(found)
 }
 
@@ -116,14 +116,14 @@ fn fits(
 /// nothing was ever acknowledged from it.
 fn open_all(
     files: Vec<(u32, PathBuf)>,
-    torn: &mut Option<Torn>,
+    torn: &mut Vec<Torn>,
 ) -> Result<(Vec<Segment>, Option<JournalId>), JournalError> {
     let mut segments = Vec::with_capacity(files.len());
     let mut id = None;
     let last = files.len().saturating_sub(1);
     for (place, (ordinal, path)) in files.into_iter().enumerate() {
         let Some(header) = header_of(&path, place == last)? else {
-            *torn = Some(Torn::File(path));
+            torn.push(Torn::File(path));
             continue;
         };
         let own: JournalId = header.journal_id.parse().map_err(|_| JournalError::Corrupt {
@@ -183,7 +183,7 @@ pub fn header_of(path: &Path, is_last: bool) -> Result<Option<Header>, JournalEr
 fn replay_all(
     found: &mut Recovered,
     (from, known): (Seq, Seq),
-    torn: &mut Option<Torn>,
+    torn: &mut Vec<Torn>,
     each: &mut impl FnMut(Record, usize, u64),
 ) -> Result<Seq, JournalError> {
     let mut expected = found.segments.first().map_or(1, |it| it.first_seq);
@@ -222,7 +222,7 @@ fn replay(
     segment: &Segment,
     limit: Option<Seq>,
     (from, known): (Seq, Seq),
-    torn: &mut Option<Torn>,
+    torn: &mut Vec<Torn>,
     each: &mut impl FnMut(Record, usize, u64),
 ) -> Result<Seq, JournalError> {
     let path = &segment.path;
@@ -245,7 +245,7 @@ fn replay(
         }
         if line.pop() != Some(b'\n') {
             if limit.is_none() {
-                *torn = Some(Torn::Line { path: path.clone(), keep: offset, torn_bytes: size });
+                torn.push(Torn::Line { path: path.clone(), keep: offset, torn_bytes: size });
                 break;
             }
             return Err(damaged("it is not finished".to_owned()));
@@ -261,7 +261,8 @@ fn replay(
                 if limit.is_none() && known < expected {
                     let tail = torn::tail_of(path, keep)?;
                     if torn::is_one_write(&tail, keep, expected, found.last_at) {
-                        *torn = Some(Torn::Holes { path: path.clone(), keep, tail });
+                        let (path, n_bytes) = (path.clone(), tail.len() as u64);
+                        torn.push(Torn::Holes { path, line: number, keep, n_bytes });
                         offset = keep;
                         break;
                     }

@@ -6,14 +6,15 @@
 //! such a hole is told from other damage.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tracing::warn;
 
 use super::error::JournalError;
 use super::line::read_record;
-use super::segment;
+use super::quarantine::{Quarantine, Span};
 use crate::domain::{Seq, Timestamp};
 
 /// The smallest piece that a disk writes whole.
@@ -26,8 +27,9 @@ pub(super) enum Torn {
     File(PathBuf),
     /// A last line without its end.
     Line { path: PathBuf, keep: u64, torn_bytes: usize },
-    /// A last write with holes: kept beside, since whole lines may stand in it.
-    Holes { path: PathBuf, keep: u64, tail: Vec<u8> },
+    /// A last write with holes, from its first line that does not read: put aside, since whole
+    /// lines may stand in it.
+    Holes { path: PathBuf, line: u64, keep: u64, n_bytes: u64 },
 }
 
 /// What stands in a segment from `offset` on.
@@ -101,10 +103,13 @@ impl Torn {
                 );
                 cut(&path, keep)
             }
-            Self::Holes { path, keep, tail } => {
-                let kept = set_aside(&path, keep, &tail)?;
+            Self::Holes { path, line, keep, n_bytes } => {
+                let data_dir = path.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+                let quarantine = Quarantine::of(data_dir, Timestamp::from(SystemTime::now()));
+                let why = "the machine stopped while it was being written".to_owned();
+                let kept = quarantine.keep(&path, &[Span { line, offset: keep, n_bytes, why }])?;
                 warn!(
-                    file = %path.display(), offset = keep, torn_bytes = tail.len(),
+                    file = %path.display(), offset = keep, torn_bytes = n_bytes,
                     kept = %kept.display(),
                     "Cut an unfinished last write with holes: the machine stopped while writing \
                      it, and nothing in it was acknowledged. What was found of it is kept in {}.",
@@ -121,40 +126,6 @@ fn cut(path: &Path, keep: u64) -> Result<(), JournalError> {
     let file = file.map_err(JournalError::io("open", path))?;
     file.set_len(keep).map_err(JournalError::io("cut", path))?;
     file.sync_all().map_err(JournalError::io("sync", path))
-}
-
-/// Puts `tail` into a file of its own in `quarantine/` beside the journal's folder, durably.
-fn set_aside(path: &Path, offset: u64, tail: &[u8]) -> Result<PathBuf, JournalError> {
-    let data_dir = path.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-    let dir = data_dir.join("quarantine");
-    fs::create_dir_all(&dir).map_err(JournalError::io("create", &dir))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let names = (1..).map(|n| match n {
-        1 => dir.join(format!("{name}.{offset}")),
-        n => dir.join(format!("{name}.{offset}-{n}")),
-    });
-    for kept in names {
-        match File::create_new(&kept) {
-            // A start that was interrupted here has kept it already.
-            Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => {
-                if fs::read(&kept).is_ok_and(|it| it == tail) {
-                    return Ok(kept);
-                }
-            }
-            created => {
-                let write = || {
-                    let mut file = created?;
-                    file.write_all(tail)?;
-                    file.sync_all()?;
-                    segment::sync_folder(&dir)?;
-                    segment::sync_folder(data_dir)
-                };
-                write().map_err(JournalError::io("write", &kept))?;
-                return Ok(kept);
-            }
-        }
-    }
-    unreachable!("there is always another name")
 }
 
 #[cfg(test)]

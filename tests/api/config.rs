@@ -201,7 +201,7 @@ async fn the_stored_state_is_what_the_api_showed_and_the_start_reads_it() {
     let stored = fs::read(app.data_dir().join("total.json")).unwrap();
     assert_eq!(String::from_utf8(stored).unwrap(), String::from_utf8(shown.clone()).unwrap());
     app.restart().await;
-    assert!(app.stderr().contains("n_replayed=0"), "{}", app.stderr());
+    app.until_logged("n_replayed=0").await;
     assert_eq!(app.get_as_supervisor("/api/active-calls-json").await.body, shown);
     // Without it, the journal alone leads to the same state.
     app.stop_gracefully();

@@ -70,7 +70,7 @@ async fn an_archive_whose_records_are_gone_goes_on_and_says_so() {
         assert!(told["complete_from"].as_u64().is_some_and(|it| it > 1), "{told}");
         assert!(told["detail"].as_str().is_some_and(|it| it.contains("gone")), "{told}");
         assert_eq!(app.get("/status").await.json()["status"], "degraded");
-        assert!(app.stderr().contains("WARN"), "{}", app.stderr());
+        app.until_logged("WARN").await;
         let db = open(&path(&app));
         let said = app.messages(kept.conversation()).await;
         assert!(said.len() >= 4);

@@ -56,7 +56,7 @@ async fn an_archive_that_finds_no_room_goes_on_when_there_is_some() {
     assert_eq!((words(&found).len(), words(&found)[2].1.as_str()), (4, "It has stopped now"));
     assert_index_is_whole(&path(&app));
     assert_eq!(app.get("/status").await.json()["status"], "ok");
-    assert!(app.stderr().contains("The archive goes on."), "{}", app.stderr());
+    app.until_logged("The archive goes on.").await;
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn an_archive_that_rots_stops_and_calls_go_on() {
     assert_eq!((&told["status"], &told["archive"]["healthy"]), (&json!("degraded"), &json!(false)));
     assert!(told["archive"]["detail"].as_str().is_some_and(|it| it.contains("aurora repair")));
     assert!(app.get("/metrics").await.text().contains("aurora_archive_healthy 0\n"));
-    assert!(app.stderr().contains("The archive has stopped"), "{}", app.stderr());
+    app.until_logged("The archive has stopped").await;
     assert!(app.say("+15550101", "It burns").await.durable, "calls are answered");
 
     // What the journal has is not lost with the file.

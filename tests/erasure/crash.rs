@@ -5,14 +5,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use aurora::care::{CareError, backup, repair, verify};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::command::command;
 use crate::harness::TestApp;
 use crate::support::{
-    CALLER, OTHER, assert_chain_holds, assert_nothing_left, erase, files, holding, sentences,
-    until_erased, whole_call,
+    CALLER, OTHER, assert_chain_holds, assert_nothing_left, erase, files, holding, needles,
+    sentences, until_erased, whole_call,
 };
 
 fn copy(from: &Path, to: &Path) {
@@ -69,6 +70,7 @@ async fn a_kill_at_any_write_of_the_work_is_made_good() {
                 break;
             }
             n_killed += 1;
+            is_told(dir.path());
 
             let mut again = command(dir.path());
             again.arg("--yes");
@@ -83,6 +85,52 @@ async fn a_kill_at_any_write_of_the_work_is_made_good() {
     }
 
     assert!(n_killed >= 12, "only {n_killed} kills: the work has more steps");
+}
+
+/// It is under way, which is nothing wrong.
+fn is_told(data_dir: &Path) {
+    let report = verify::verify(data_dir).unwrap();
+    assert!(report.good, "{report}");
+    let is_marked = data_dir.join("erasing.json").exists();
+    assert_eq!(report.to_string().contains("start it, which finishes the erasure"), is_marked);
+}
+
+#[tokio::test]
+async fn a_backup_of_what_is_being_erased_finishes_that() {
+    let dir = TempDir::new().unwrap();
+    let (data, copy) = (dir.path().join("data"), dir.path().join("copy"));
+    let mut app = TestApp::builder().data_dir(&data).spawn().await;
+    let call = whole_call(&app, CALLER, &sentences()).await;
+    app.stop_gracefully();
+    // The second file that a thread renames: the mark is there, and the words are, too.
+    assert!(!run(killed_at(&data, "rename,renameat,renameat2", 2)).await.0);
+    assert!(data.join("erasing.json").exists());
+    assert!(!holding(&data, &needles()).is_empty());
+
+    backup::run(&backup::Options { dir: copy.clone() }, &data).unwrap();
+
+    let restored = TestApp::builder().data_dir(&copy).spawn().await;
+    until_erased(&restored).await;
+    assert_nothing_left(&copy);
+    let receipts = restored.get_json("/api/erasures").await;
+    assert_eq!(receipts["erasures"][0]["call_ids"], json!([call]));
+}
+
+#[tokio::test]
+async fn a_mark_that_does_not_read_is_told_and_left_to_a_person() {
+    let dir = TempDir::new().unwrap();
+    TestApp::builder().data_dir(dir.path()).spawn().await.stop_gracefully();
+    let marker = dir.path().join("erasing.json");
+    fs::write(&marker, "{\"receipt_id\":").unwrap();
+
+    let report = verify::verify(dir.path()).unwrap();
+
+    assert_eq!(report.n_problems(), 1, "{report}");
+    assert!(report.to_string().contains("erase the caller once more"), "{report}");
+    let mut out = Vec::new();
+    let done = repair::run(repair::Options { yes: true }, dir.path(), "test", &mut out);
+    assert!(matches!(done, Err(CareError::Problems { n_problems: 1 })), "{done:?}");
+    assert!(marker.exists());
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! After an erasure no file holds the number or a word, and nobody is sent one; others stay.
 
 use std::fs;
+use std::path::Path;
 
+use aurora::care::repair;
 use serde_json::json;
 
 use crate::harness::{EventStream, TestApp, wait_until};
@@ -9,6 +11,69 @@ use crate::support::{
     CALLER, OTHER, WORDS, assert_chain_holds, assert_nothing_left, erase, holding, needles,
     sentences, until_left, whole_call,
 };
+
+/// Damages the folder of a stopped server in three ways, each of which sets the caller's words aside.
+fn damage(data_dir: &Path) {
+    let segment = data_dir.join("journal/00000001.jsonl");
+    let text = fs::read_to_string(&segment).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut of_theirs = lines.iter_mut().filter(|it| it.contains(WORDS[0]));
+    // Its id still reads.
+    let line = of_theirs.next().unwrap();
+    *line = line.replace("\"crc\":\"", "\"crc\":\"x");
+    fs::write(&segment, lines.join("\n") + "\n").unwrap();
+    let total = data_dir.join("total.json");
+    fs::write(&total, fs::read_to_string(&total).unwrap() + "}").unwrap();
+    let archive = data_dir.join("archive.db");
+    let mut bytes = fs::read(&archive).unwrap();
+    bytes[..100].fill(b'x');
+    fs::write(&archive, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_repair_set_aside_is_cleaned_or_named() {
+    let mut app = TestApp::spawn().await;
+    let call = whole_call(&app, CALLER, &sentences()).await;
+    app.restart().await;
+    app.stop_gracefully();
+    damage(app.data_dir());
+    let mut out = Vec::new();
+    repair::run(repair::Options { yes: true }, app.data_dir(), "test", &mut out).unwrap();
+    let aside = holding(&app.data_dir().join("quarantine"), &needles());
+    for file in ["00000001.jsonl", "total.json", "archive.db"] {
+        assert!(aside.iter().any(|it| it.ends_with(file)), "{file}: {aside:?}");
+    }
+
+    app.restart().await;
+    let receipt = erase(&app, CALLER).await.json();
+
+    assert_eq!(receipt["call_ids"], json!([call]));
+    let left: Vec<String> = serde_json::from_value(receipt["left"].clone()).unwrap();
+    let [left] = left.as_slice() else { panic!("{left:?}") };
+    assert!(left.starts_with("quarantine/") && left.ends_with("-archive.db"), "{left}");
+    fs::remove_file(app.data_dir().join(left)).unwrap();
+    assert_nothing_left(app.data_dir());
+}
+
+#[tokio::test]
+async fn a_line_that_may_be_anybodys_is_named_in_the_receipt() {
+    let app = TestApp::spawn().await;
+    whole_call(&app, CALLER, &sentences()).await;
+    let quarantine = app.data_dir().join("quarantine");
+    fs::create_dir(&quarantine).unwrap();
+    for (name, text) in [
+        ("torn.jsonl", "\"content\":\"Who said this?\"}}}\n"),
+        ("torn.jsonl.txt", "Stood in torn.jsonl\n"),
+        ("firebase.json", "{\"acked_seq\":\n7}"),
+        ("chain.jsonl", "damaged\n"),
+    ] {
+        fs::write(quarantine.join(name), text).unwrap();
+    }
+
+    let receipt = erase(&app, CALLER).await.json();
+
+    assert_eq!(receipt["left"], json!(["quarantine/torn.jsonl"]));
+}
 
 const OTHERS_WORDS: &str = "The conveyor Hupfdohle is jammed";
 
@@ -119,9 +184,12 @@ async fn a_database_that_a_repair_set_aside_is_named_in_the_receipt() {
     whole_call(&app, CALLER, &sentences()).await;
     let quarantine = app.data_dir().join("quarantine");
     fs::create_dir(&quarantine).unwrap();
-    fs::write(quarantine.join("archive.db"), b"SQLite format 3\0 and more").unwrap();
+    let aside = quarantine.join("2026-01-01-archive.db");
+    fs::write(&aside, format!("damaged where it begins\n{CALLER}\n")).unwrap();
 
     let receipt = erase(&app, CALLER).await.json();
 
-    assert_eq!(receipt["left"], json!(["quarantine/archive.db"]));
+    assert_eq!(receipt["left"], json!(["quarantine/2026-01-01-archive.db"]));
+    let bytes = fs::read_to_string(&aside).unwrap();
+    assert!(bytes.contains(CALLER), "no half of a database is of use to anybody");
 }

@@ -7,10 +7,15 @@ mod fakes;
 #[path = "../harness/mod.rs"]
 mod harness;
 
+#[path = "../following/trap.rs"]
+#[allow(dead_code, reason = "it serves the tests of those who follow, too")]
+mod trap;
+
 mod command;
 mod crash;
 mod everywhere;
 mod keeping;
 mod mirror;
 mod policy;
+mod sick_disk;
 mod support;

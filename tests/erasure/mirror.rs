@@ -8,7 +8,7 @@ use crate::fakes::rtdb::{Fault, NAMESPACE, Rtdb};
 use crate::harness::{Builder, TestApp, wait_until};
 use crate::support::{CALLER, OTHER, WORDS, assert_nothing_left, erase, sentences, whole_call};
 
-fn mirrored(rtdb: &Rtdb) -> Builder {
+pub fn mirrored(rtdb: &Rtdb) -> Builder {
     TestApp::builder()
         .env("FIREBASE_DATABASE_EMULATOR_HOST", rtdb.host_port())
         .env("FIREBASE_DATABASE_URL", format!("https://{NAMESPACE}.firebaseio.com"))
@@ -18,7 +18,7 @@ async fn sync(app: &TestApp) -> Value {
     app.get_json("/api/sync").await
 }
 
-async fn until_synced(app: &TestApp) {
+pub async fn until_synced(app: &TestApp) {
     wait_until("the mirror has everything", async || {
         let sync = sync(app).await;
         sync["state"] == "synced" && sync["pending"] == 0
@@ -28,7 +28,7 @@ async fn until_synced(app: &TestApp) {
 
 /// # Panics
 /// If the database knows anything of the caller, or forgot the other one.
-fn assert_gone(rtdb: &Rtdb) {
+pub fn assert_gone(rtdb: &Rtdb) {
     let all = format!("{}{}", rtdb.value("active_calls"), rtdb.value("active_conversations"));
     for word in WORDS.iter().chain([&CALLER]) {
         assert!(!all.contains(word), "{all}");
@@ -36,7 +36,7 @@ fn assert_gone(rtdb: &Rtdb) {
     assert!(all.contains(OTHER) && all.contains("conveyor"), "{all}");
 }
 
-async fn some_calls(app: &TestApp) {
+pub async fn some_calls(app: &TestApp) {
     whole_call(app, OTHER, &["The conveyor is jammed".to_owned()]).await;
     whole_call(app, CALLER, &sentences()).await;
 }

@@ -7,6 +7,7 @@ mod harness;
 
 mod bad_input;
 mod export;
+mod full_disk;
 mod import;
 mod interrupted;
 mod large;

@@ -147,12 +147,12 @@ async fn folders_that_cannot_be_synced_or_changed() {
     fails_and_comes_back("write,rename", &injects).await;
 }
 
-/// Everybody who waits is told something while the disk is silent for three seconds, and what they
-/// were told is what is on it afterwards.
+/// Everybody who waits is told something while the disk is silent, and what they were told is what
+/// is on it afterwards.
 #[tokio::test]
 async fn a_disk_that_hangs() {
     let Sick { mut app, mut board, caller, supervised, _folder } =
-        sick("fdatasync", &["fdatasync:delay_enter=5000000:when=2"]).await;
+        sick("fdatasync", &["fdatasync:delay_enter=60000000:when=2"]).await;
 
     let asked = Instant::now();
     let path = format!("/api/call/{}/takeover", supervised.call());
@@ -171,12 +171,13 @@ async fn a_disk_that_hangs() {
         },
     );
 
-    assert!(asked.elapsed().as_millis() < 5_000, "{:?}", asked.elapsed());
+    assert!(asked.elapsed().as_secs() < 60, "the disk was waited for");
     for reply in [&deciding, &waiting] {
         assert!(!reply.durable && reply.answered_by == "card", "{reply:?}");
         assert_eq!(reply.urgency, "critical");
     }
     assert_eq!((refused.status, problem_code(&refused).as_str()), (503, "journal-unwritable"));
+    heal(&app).await;
     turns_green(&app, &mut board).await;
     let shown = app.messages(caller.conversation()).await;
     assert_eq!(shown[2..], [user("The smoke gets worse"), assistant(&deciding)]);

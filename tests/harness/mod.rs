@@ -189,6 +189,12 @@ impl TestApp {
         self.process.stderr()
     }
 
+    /// Waits until that is in the log: a line arrives here a moment after what it tells of.
+    pub async fn until_logged(&self, words: &str) {
+        wait_until(&format!("the log says `{words}`"), async || self.stderr().contains(words))
+            .await;
+    }
+
     /// Asks it to stop and waits; how it ended and how long that took.
     pub fn stop_gracefully(&mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();

@@ -1,7 +1,7 @@
 //! Holes that a power cut leaves in the last write are cut and kept beside; all others are refused.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aurora::domain::{JournalId, Position, Record, Timestamp};
@@ -54,8 +54,11 @@ fn holes_in_the_last_write_are_cut_and_kept_beside() {
     let found = records(&journal);
     assert_eq!(found[..all.len()], all);
     let size = fs::metadata(&file).unwrap().len() as usize;
-    let kept = dir.path().join(format!("quarantine/00000001.jsonl.{size}"));
-    assert_eq!(fs::read(kept).unwrap(), write[size - before.len()..]);
+    let [(kept, bytes)] = quarantined(dir.path()).try_into().unwrap();
+    assert_eq!(bytes, write[size - before.len()..]);
+    assert!(kept.to_str().unwrap().ends_with("-00000001.jsonl"));
+    let note = fs::read_to_string(format!("{}.txt", kept.display())).unwrap();
+    assert!(note.contains(&format!("there from byte {size}, line ")), "{note}");
     say_words(&journal, 100..101);
     drop(journal);
     let again = records(&open(dir.path()));
@@ -73,7 +76,28 @@ fn the_same_holes_twice_are_kept_twice() {
         fs::write(&file, &before).unwrap();
     }
 
-    assert_eq!(fs::read_dir(dir.path().join("quarantine")).unwrap().count(), 2);
+    assert_eq!(quarantined(dir.path()).len(), 2);
+}
+
+#[test]
+fn a_start_that_was_interrupted_keeps_them_once() {
+    let (dir, file, all) = one_segment();
+    let before = fs::read(&file).unwrap();
+    let write = with_a_hole(&before, batch(&all[all.len() - 1], 8, 5));
+    for _ in 0..2 {
+        // As it was before the cut.
+        fs::write(&file, [before.clone(), write.clone()].concat()).unwrap();
+        drop(try_open(dir.path()).unwrap());
+    }
+
+    assert_eq!(quarantined(dir.path()).len(), 1);
+}
+
+/// What was put aside, without the texts beside.
+fn quarantined(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = fs::read_dir(dir.join("quarantine")).unwrap().map(|it| it.unwrap().path());
+    let paths = paths.filter(|it| it.extension().is_none_or(|it| it != "txt"));
+    paths.map(|it| (it.clone(), fs::read(it).unwrap())).collect()
 }
 
 /// Puts `write` behind the good lines; it has to be refused, and everything has to stay.

@@ -13,7 +13,7 @@ use crate::folders::{assert_good, is_put_aside, start, verified};
 use crate::harness::TestApp;
 
 /// A stopped server's folder; the journal holds everything, or no longer its beginning.
-async fn folder(is_cut: bool) -> (TempDir, Vec<String>) {
+pub async fn folder(is_cut: bool) -> (TempDir, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let mut app = server(dir.path()).await;
     app.stop_gracefully();
@@ -46,8 +46,28 @@ fn words(total: &serde_json::Value) -> Vec<String> {
     messages.map(|it| it["content"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Spoils a page of an index: the rows themselves still read. What stands there now.
+pub fn damage_archive(dir: &Path) -> Vec<u8> {
+    let path = dir.join("archive.db");
+    let db = Connection::open(&path).unwrap();
+    let root: u64 = db
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'calls_by_worker'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let page: u64 = db.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+    drop(db);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = ((root - 1) * page) as usize;
+    let page = &mut bytes[at..at + page as usize];
+    page.fill(0x55);
+    let page = page.to_vec();
+    fs::write(&path, &bytes).unwrap();
+    page
+}
+
 /// All that the archive has, and what the index finds.
-fn archived(dir: &Path) -> (u64, u64, u64) {
+pub fn archived(dir: &Path) -> (u64, u64, u64) {
     let db = Connection::open(dir.join("archive.db")).unwrap();
     let count = |sql| db.query_row(sql, [], |row| row.get(0)).unwrap();
     (
@@ -132,26 +152,13 @@ async fn an_archive_that_does_not_read_is_rebuilt() {
 async fn what_reads_of_an_archive_comes_over_when_the_journal_no_longer_has_it() {
     let (dir, expected) = folder(true).await;
     let before = archived(dir.path());
-    let path = dir.path().join("archive.db");
-    // A page of an index: the rows themselves still read.
-    let db = Connection::open(&path).unwrap();
-    let root: u64 = db
-        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'calls_by_worker'", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
-    let page: u64 = db.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
-    drop(db);
-    let mut bytes = fs::read(&path).unwrap();
-    let at = ((root - 1) * page) as usize;
-    bytes[at..at + page as usize].fill(0x55);
-    fs::write(&path, &bytes).unwrap();
+    let page = damage_archive(dir.path());
 
     let text = mends(dir.path(), "archive.db", &expected).await;
 
     assert!(text.contains("2 calls with"), "{text}");
     assert_eq!((archived(dir.path()).0, archived(dir.path()).2), (before.0, before.2));
-    assert!(is_put_aside(dir.path(), &bytes[at..at + page as usize]));
+    assert!(is_put_aside(dir.path(), &page));
 }
 
 #[tokio::test]

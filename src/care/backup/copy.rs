@@ -10,6 +10,7 @@ use crate::care::error::CareError;
 use crate::care::folder;
 use crate::care::progress::Progress;
 use crate::domain::{JournalId, Position, Seq, SyncStatus};
+use crate::erasure::marker_path;
 use crate::journal::JournalError;
 use crate::journal::chain;
 use crate::journal::line::{FORMAT, Header, read_header, write_header};
@@ -19,13 +20,16 @@ use crate::readers::{archive, snapshot};
 /// Written before progress is told again.
 const TELL_EVERY: u64 = 4 * 1024 * 1024;
 
-/// Copies everything into `to`, which is there and empty, under the name `id`.
+/// Copies everything into `to`, which is there and empty, under the name `id`. A copy of what is
+/// being erased says so itself: who starts with it finishes that.
 pub fn copy(
     data_dir: &Path,
     to: &Path,
     id: JournalId,
     progress: &mut Progress,
 ) -> Result<(), CareError> {
+    let marker = marker_path(data_dir);
+    let erasing = read(&marker)?;
     // First those who follow the journal, which then holds all that they need.
     let total = snapshot::load(data_dir)?;
     if let Some((state, position)) = total {
@@ -47,7 +51,26 @@ pub fn copy(
     for name in ["erasures.jsonl", "admin.token"] {
         copy_file(&data_dir.join(name), &to.join(name))?;
     }
+    if read(&marker)? != erasing {
+        let why = "an erasure began or ended meanwhile".to_owned();
+        return Err(CareError::NotCoherent { n_tries: 1, why });
+    }
+    if let Some(bytes) = erasing {
+        let path = marker_path(to);
+        let written =
+            create(&path).map(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
+        written?.map_err(CareError::io("write", &path))?;
+    }
     sync(to)
+}
+
+/// A small file, if it is there.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, CareError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(CareError::io("read", path)(err)),
+    }
 }
 
 fn journal_id(data_dir: &Path) -> Result<Option<JournalId>, CareError> {

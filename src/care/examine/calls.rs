@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::domain::{Call, CallId, Event, JournalId, Message, Record, Seq, State};
 use crate::readers::archive::Look;
@@ -28,6 +28,8 @@ pub struct Differing {
 
 pub struct Calls<'a> {
     look: Option<&'a Look>,
+    /// Calls that are being erased: they are gone here already and there not yet.
+    erasing: &'a FxHashSet<CallId>,
     /// What the archive has not read, or could not, is not compared.
     from: Seq,
     to: Seq,
@@ -51,11 +53,12 @@ enum Doubt {
 }
 
 impl<'a> Calls<'a> {
-    pub fn new(look: Option<&'a Look>) -> Self {
+    pub fn new(look: Option<&'a Look>, erasing: &'a FxHashSet<CallId>) -> Self {
         let to = look.and_then(|it| it.position).map_or(0, |it| it.seq);
         Self {
             from: look.map_or(0, |it| it.complete_from),
             look: look.filter(|it| it.position.is_some()),
+            erasing,
             to,
             told: FxHashMap::default(),
             ended: VecDeque::new(),
@@ -72,7 +75,9 @@ impl<'a> Calls<'a> {
         if record.event == Event::RecordLost {
             self.last_lost = record.seq;
         }
-        let Some(id) = record.event.call_id() else { return };
+        let Some(id) = record.event.call_id().filter(|it| !self.erasing.contains(it)) else {
+            return;
+        };
         match &record.event {
             Event::CallErased(_) => {
                 self.told.remove(&id);

@@ -10,6 +10,8 @@ mod replay;
 
 use std::path::{Path, PathBuf};
 
+use rustc_hash::FxHashSet;
+
 pub use self::calls::Differing;
 pub use self::replay::Compared;
 
@@ -18,7 +20,9 @@ use self::replay::Replay;
 use super::error::CareError;
 use super::folder;
 use super::progress::Progress;
+use super::under_way::UnderWay;
 use crate::domain::{CallId, Event, JournalId, Position, Record, Seq, State};
+use crate::erasure::{FileError, Marker};
 use crate::journal::chain;
 use crate::journal::survey::{Finding, Survey, survey};
 use crate::readers::archive::{self, ArchiveError, Look};
@@ -45,6 +49,12 @@ pub struct Examined {
     pub begun_before: Vec<CallId>,
     /// Whether there is a record that a repair put where one was lost.
     pub has_lost: bool,
+    /// The erasure that is not finished.
+    pub erasing: Result<Option<Marker>, FileError>,
+    /// The repair that was interrupted.
+    pub repairing: Option<UnderWay>,
+    /// What it left of a new archive.
+    pub leftovers: Vec<PathBuf>,
 }
 
 impl Examined {
@@ -81,16 +91,31 @@ pub fn examine(data_dir: &Path, progress: &mut Progress) -> Result<Examined, Car
     if let Err(CursorError::Io { doing, file: path, source }) = cursor {
         return Err(CareError::Io { doing, path, source });
     }
+    let erasing = Marker::load(data_dir);
+    if let Err(FileError::Io { doing, path, source }) = erasing {
+        return Err(CareError::Io { doing, path, source });
+    }
+    let leftovers = archive::with_logs(&archive::beside(data_dir));
+    let leftovers = leftovers.into_iter().filter(|it| it.exists()).collect();
+    let ids = erasing.as_ref().ok().and_then(Option::as_ref);
+    let ids: FxHashSet<CallId> = ids.into_iter().flat_map(|it| &it.call_ids).copied().collect();
+    let places = [
+        total.as_ref().ok().and_then(Option::as_ref).map(|it| it.1),
+        archive.as_ref().ok().and_then(Option::as_ref).and_then(|it| it.position),
+        cursor.as_ref().ok().copied().flatten(),
+    ];
+    let handed_out: Vec<Position> = places.into_iter().flatten().collect();
     let dir = folder::journal(data_dir);
     let mut followers = Followers {
-        replay: Replay::new(total.as_ref().ok().and_then(Option::as_ref)),
-        calls: Calls::new(archive.as_ref().ok().and_then(Option::as_ref)),
+        replay: Replay::new(total.as_ref().ok().and_then(Option::as_ref), &ids),
+        calls: Calls::new(archive.as_ref().ok().and_then(Option::as_ref), &ids),
         begun_before: BegunBefore::default(),
         has_lost: false,
     };
     let (survey, chain) = if dir.is_dir() {
         let each = |record: Record| followers.take(&record);
-        let survey = survey(&dir, each, |done, total| progress.tell("journal", done, total))?;
+        let tell = |done, total| progress.tell("journal", done, total);
+        let survey = survey(&dir, &handed_out, each, tell)?;
         let tell = |done, total| progress.tell("hash chain", done, total);
         (survey, chain::verify(&dir, tell)?)
     } else {
@@ -119,6 +144,9 @@ pub fn examine(data_dir: &Path, progress: &mut Progress) -> Result<Examined, Car
         cursor,
         begun_before: begun_before.calls.into_iter().collect(),
         has_lost,
+        erasing,
+        repairing: UnderWay::load(data_dir)?,
+        leftovers,
         total,
         archive,
     })

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{Call, CallId, Event, JournalId, Position, Record, State};
+use rustc_hash::FxHashSet;
+
+use crate::domain::{Alert, Call, CallId, Event, JournalId, Position, Record, State};
 
 /// How the stored state compares with the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum Compared {
 /// The journal's beginning, up to where `total.json` stands.
 pub struct Replay<'a> {
     stored: Option<&'a (State, Position)>,
+    /// Calls that are being erased: they are gone here already and there not yet.
+    erasing: &'a FxHashSet<CallId>,
     state: Option<State>,
     has_begun: bool,
     has_lost: bool,
@@ -26,9 +30,9 @@ pub struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    pub fn new(stored: Option<&'a (State, Position)>) -> Self {
+    pub fn new(stored: Option<&'a (State, Position)>, erasing: &'a FxHashSet<CallId>) -> Self {
         let state = stored.filter(|it| it.1.seq > 0).map(|_| State::default());
-        Self { stored, state, has_begun: false, has_lost: false, compared: None }
+        Self { stored, erasing, state, has_begun: false, has_lost: false, compared: None }
     }
 
     pub fn take(&mut self, record: &Record) {
@@ -45,7 +49,7 @@ impl<'a> Replay<'a> {
         self.has_lost |= record.event == Event::RecordLost;
         state.apply(record);
         if state.seq() == position.seq {
-            self.compared = Some(compare(stored, state));
+            self.compared = Some(compare(stored, state, self.erasing));
             self.state = None;
         }
     }
@@ -65,9 +69,10 @@ impl<'a> Replay<'a> {
     }
 }
 
-fn compare(stored: &State, told: &State) -> Compared {
+fn compare(stored: &State, told: &State, erasing: &FxHashSet<CallId>) -> Compared {
     let by_id = |state: &State| -> BTreeMap<CallId, Arc<Call>> {
-        state.calls().map(|it| (it.id, Arc::clone(it))).collect()
+        let calls = state.calls().filter(|it| !erasing.contains(&it.id));
+        calls.map(|it| (it.id, Arc::clone(it))).collect()
     };
     let (stored_calls, told_calls) = (by_id(stored), by_id(told));
     let ids: std::collections::BTreeSet<_> = stored_calls.keys().chain(told_calls.keys()).collect();
@@ -76,5 +81,7 @@ fn compare(stored: &State, told: &State) -> Compared {
     if !differing.is_empty() {
         return Compared::Calls(differing);
     }
-    if stored.alerts().eq(told.alerts()) { Compared::Equal } else { Compared::Alerts }
+    let stays = |it: &&Arc<Alert>| it.call_id.is_none_or(|id| !erasing.contains(&id));
+    let is_same = stored.alerts().filter(stays).eq(told.alerts().filter(stays));
+    if is_same { Compared::Equal } else { Compared::Alerts }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustc_hash::FxHashSet;
 
@@ -11,6 +11,7 @@ use crate::care::error::CareError;
 use crate::care::examine::Examined;
 use crate::care::folder;
 use crate::care::progress::Progress;
+use crate::care::under_way::UnderWay;
 use crate::domain::{
     Alert, Call, CallId, Event, Position, REQUESTS_KEPT, Record, Role, Seq, State, SyncStatus,
 };
@@ -31,13 +32,20 @@ pub fn act(
     let mut told = Vec::new();
     let dir = folder::journal(&found.data_dir);
     fs::create_dir_all(&dir).map_err(CareError::io("create", &dir))?;
+    let mut under_way = plan.unfinished.clone().unwrap_or_default();
     if let Some(journal) = &plan.journal {
+        under_way.add(journal);
+        under_way.save(&found.data_dir)?;
         let tell = |done, total| progress.tell("repairing the journal", done, total);
         let mended = mend::mend(&dir, journal, quarantine, node, tell)?;
         told.extend(mended.kept.iter().map(|it| put_aside(it)));
     }
-    if plan.chain || plan.journal.is_some() {
-        told.extend(follow_chain(&dir, &plan, quarantine)?);
+    if plan.chain || plan.journal.is_some() || plan.unfinished.is_some() {
+        told.extend(follow_chain(&dir, &under_way, quarantine)?);
+        UnderWay::remove(&found.data_dir)?;
+    }
+    for it in &plan.leftovers {
+        fs::remove_file(it).map_err(CareError::io("remove", it))?;
     }
     let Examined { data_dir, total, archive, differing, .. } = found;
     let calls = match (&plan.total, &archive) {
@@ -63,15 +71,11 @@ fn put_aside(path: &Path) -> String {
 
 fn follow_chain(
     dir: &Path,
-    plan: &Plan,
+    under_way: &UnderWay,
     quarantine: &Quarantine,
 ) -> Result<Option<String>, CareError> {
-    let (mut mended, mut has_moved) = (Vec::new(), false);
-    if let Some(journal) = &plan.journal {
-        mended.extend(journal.files.iter().map(|it| it.ordinal));
-        has_moved = !journal.away.is_empty() || !journal.renamed.is_empty();
-    }
-    Ok(match chain::follow_repair(dir, &mended, has_moved, quarantine)? {
+    let UnderWay { mended, has_moved } = under_way;
+    Ok(match chain::follow_repair(dir, mended, *has_moved, quarantine)? {
         Follow::Kept(0) => None,
         Follow::Kept(n) => Some(format!("the hash chain tells of the repair in {n} new lines")),
         Follow::Anew(kept) => {
@@ -145,7 +149,7 @@ fn from_archive(
             note(&record, &mut calls, &mut alerts);
         }
     };
-    survey(&folder::journal(data_dir), each, |_, _| ())?;
+    survey(&folder::journal(data_dir), &[], each, |_, _| ())?;
     alerts.retain(|it| it.call_id.is_none_or(|id| calls.contains_key(&id)));
     Ok(State::restore(calls.into_values().collect(), alerts, stands_at))
 }
@@ -189,11 +193,8 @@ fn archive_db(
     };
     let mut told = Vec::new();
     if is_salvaged && let Some(journal) = plan.id {
-        // Made beside: it takes its place when it is whole, and then the old one is out of the way.
-        let beside = data_dir.join("archive.db.new");
-        for it in with_logs(&beside) {
-            quarantine.take(&it, "an interrupted repair left it")?;
-        }
+        // Made beside, whole and synced before anything happens to the old one.
+        let beside = archive::beside(data_dir);
         let first = plan.range.0;
         // Everything that is held is read once more.
         let position = Position { journal, seq: first - 1 };
@@ -205,34 +206,26 @@ fn archive_db(
             "{} calls with {} messages came over from archive.db; {} of either do not read",
             came.n_calls, came.n_messages, came.n_lost
         ));
-        told.extend(take_with_logs(&path, why, quarantine)?);
+        // At each moment there is one under that name: without any, a server would begin anew.
+        if path.exists() {
+            told.push(put_aside(&quarantine.link(&path, why)?));
+        }
+        told.extend(take_logs(&path, why, quarantine)?);
         fs::rename(&beside, &path).map_err(CareError::io("rename", &beside))?;
         let synced = fs::File::open(data_dir).and_then(|it| it.sync_all());
         synced.map_err(CareError::io("sync", data_dir))?;
     } else {
-        told.extend(take_with_logs(&path, why, quarantine)?);
+        told.extend(take_logs(&path, why, quarantine)?);
+        told.extend(quarantine.take(&path, why)?.map(|it| put_aside(&it)));
     }
     Ok(told)
 }
 
-fn with_logs(path: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|ending| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        name.into()
-    })
-}
-
-/// The log goes with its file: beside another one it would be taken for that one's. It goes last,
-/// so that what an interruption leaves is still whole.
-fn take_with_logs(
-    path: &Path,
-    why: &str,
-    quarantine: &Quarantine,
-) -> Result<Vec<String>, CareError> {
+/// The log goes before its file: beside another one it would be taken for that one's.
+fn take_logs(path: &Path, why: &str, quarantine: &Quarantine) -> Result<Vec<String>, CareError> {
     let mut told = Vec::new();
-    for it in with_logs(path) {
-        told.extend(quarantine.take(&it, why)?.map(|it| put_aside(&it)));
+    for it in &archive::with_logs(path)[1..] {
+        told.extend(quarantine.take(it, why)?.map(|it| put_aside(&it)));
     }
     Ok(told)
 }

@@ -1,8 +1,11 @@
 //! What is to be done about what was found. Nothing is done here.
 
+use std::path::PathBuf;
+
 use crate::care::error::CareError;
 use crate::care::examine::{Compared, Examined};
 use crate::care::folder;
+use crate::care::under_way::UnderWay;
 use crate::domain::{JournalId, Position, Seq};
 use crate::journal::mend::{self, Hints};
 use crate::readers::archive::ArchiveError;
@@ -40,6 +43,10 @@ pub struct Plan {
     pub archive: ArchiveStep,
     /// Why the mirror's position goes.
     pub mirror: Option<String>,
+    /// What an interrupted repair had in hand.
+    pub unfinished: Option<UnderWay>,
+    /// Half a copy of the archive, which it made.
+    pub leftovers: Vec<PathBuf>,
     pub id: Option<JournalId>,
     /// The first record that is held afterwards, and the last.
     pub range: (Seq, Seq),
@@ -71,6 +78,8 @@ pub fn plan(found: &Examined) -> Result<Plan, CareError> {
         total: total(found, id, range),
         archive: archive(found, range.0 > 1 || has_lost),
         mirror: mirror(found, id, range.1),
+        unfinished: found.repairing.clone(),
+        leftovers: found.leftovers.clone(),
         journal: journal.filter(|it| !it.is_empty()),
         id,
         range,
@@ -154,11 +163,19 @@ impl Plan {
             && self.total == TotalStep::Keep
             && self.archive == ArchiveStep::Keep
             && self.mirror.is_none()
+            && self.unfinished.is_none()
+            && self.leftovers.is_empty()
     }
 
     /// In words for whoever has to agree.
     pub fn told(&self, found: &Examined) -> Vec<String> {
         let mut steps = Vec::new();
+        if self.unfinished.is_some() {
+            steps.push("a repair that was interrupted is finished".to_owned());
+        }
+        for it in &self.leftovers {
+            steps.push(format!("{} is removed: half a copy of the archive", it.display()));
+        }
         if let Some(journal) = &self.journal {
             tell_journal(journal, &mut steps);
         }

@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use crate::care::examine::{Compared, Examined};
 use crate::care::folder;
+use crate::care::under_way;
+use crate::erasure::marker_path;
 use crate::readers::{archive, snapshot};
 
 const REPAIR: &str = "stop the server and run `aurora repair`, or restore a backup";
@@ -66,7 +68,9 @@ impl Part {
 }
 
 pub fn report(found: &Examined) -> Report {
-    let parts = vec![journal(found), chain(found), total(found), archive(found), mirror(found)];
+    let mut parts = vec![journal(found), chain(found), total(found), archive(found), mirror(found)];
+    parts.extend(erasing(found));
+    parts.extend(repairing(found));
     Report {
         good: parts.iter().all(|it| it.problems.is_empty()),
         chain_head: found.chain.head.to_string(),
@@ -90,11 +94,20 @@ fn journal(found: &Examined) -> Part {
         let todo = if is_newer { "start the newer Aurora" } else { REPAIR };
         part.add(&it.file, (it.line > 0).then_some(it.line), it.what.clone(), todo);
     }
-    if let Some(last) = found.survey.files.last().filter(|it| it.torn_bytes > 0) {
-        part.notes.push(format!(
-            "{} ends in a line that is being written, or was when the server died: a start cuts it",
-            last.name()
-        ));
+    let last = found.survey.files.iter().rev().find(|it| !it.is_leftover());
+    if let Some(last) = last.filter(|it| it.torn_bytes > 0) {
+        let name = last.name();
+        part.notes.push(if last.has_holes {
+            format!(
+                "{name} ends in a write with holes, which a power cut interrupted; nothing in it \
+                 was acknowledged: a start cuts it and keeps it in quarantine/"
+            )
+        } else {
+            format!(
+                "{name} ends in a line that is being written, or was when the server died: a \
+                 start cuts it"
+            )
+        });
     }
     if found.has_lost {
         part.notes.push("some records were lost, and a repair put placeholders there".to_owned());
@@ -120,7 +133,49 @@ fn chain(found: &Examined) -> Part {
         part.add(&path, None, it.clone(), todo);
     }
     part.notes.clone_from(&chain.notes);
+    let is_erasing = matches!(found.erasing, Ok(Some(_)));
+    for it in &chain.unfinished {
+        if is_erasing {
+            part.notes.push(format!("{it}: the erasure that is under way does it again"));
+        } else {
+            part.add(&path, None, it.clone(), "restore a backup, or erase once more");
+        }
+    }
     part
+}
+
+fn repairing(found: &Examined) -> Option<Part> {
+    found.repairing.as_ref()?;
+    let path = under_way::path(&found.data_dir);
+    let mut part = Part::new("repairing.json", "a repair was interrupted");
+    let todo = "stop the server and run `aurora repair` again: it goes on";
+    part.add(&path, None, "a repair has begun and not ended".to_owned(), todo);
+    Some(part)
+}
+
+/// Only while there is one: most folders never see it.
+fn erasing(found: &Examined) -> Option<Part> {
+    let path = marker_path(&found.data_dir);
+    let name = "erasing.json";
+    match &found.erasing {
+        Ok(None) => None,
+        Ok(Some(marker)) => {
+            let (n_calls, at) = (marker.call_ids.len(), marker.at);
+            let mut part = Part::new(name, format!("{n_calls} calls are being erased, since {at}"));
+            part.notes.push(
+                "it is not finished, and words may still be there: a running server goes on with \
+                 it; without one, start it, which finishes the erasure"
+                    .to_owned(),
+            );
+            Some(part)
+        }
+        Err(err) => {
+            let mut part = Part::new(name, "does not read");
+            let todo = "restore it; or remove it, start the server, and erase the caller once more";
+            part.add(&path, None, err.to_string(), todo);
+            Some(part)
+        }
+    }
 }
 
 fn total(found: &Examined) -> Part {
@@ -205,6 +260,10 @@ fn archive(found: &Examined) -> Part {
     match &found.archive {
         Err(err @ archive::ArchiveError::Newer { .. }) => {
             part.add(&path, None, err.to_string(), "start the newer Aurora");
+        }
+        Err(err) if err.is_passing() => {
+            let todo = "make the folder writable and verify again: it may be good";
+            part.add(&path, None, err.to_string(), todo);
         }
         Err(err) => part.problem(&path, err),
         Ok(None) => {}

@@ -1,12 +1,15 @@
 //! The chain after a repair: segments that were mended get a line that says so.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::error::JournalError;
 use super::super::quarantine::Quarantine;
-use super::super::segment::Sealed;
+use super::super::segment::{Sealed, sync_folder};
 use super::link::hash_records;
 use super::verify::held;
+use super::walk::Walk;
 use super::{Chain, FILE, Report, verify};
 
 /// What became of the chain.
@@ -26,7 +29,7 @@ pub enum Follow {
 /// [`JournalError::Io`]
 pub fn follow_repair(
     dir: &Path,
-    mended: &[u32],
+    mended: &BTreeSet<u32>,
     has_moved: bool,
     quarantine: &Quarantine,
 ) -> Result<Follow, JournalError> {
@@ -56,12 +59,34 @@ pub fn follow_repair(
         return Ok(Follow::Kept(n_lines));
     }
     let why = format!("it no longer fits: {}", reasons(&report));
-    let Some(kept) = quarantine.take(&path, &why)? else { return Ok(Follow::Kept(n_lines)) };
-    let mut chain = Chain::open(dir)?;
-    chain.walk.mark = Some(format!("by a repair; the head before was {head}"));
-    for it in sealed(dir)?.iter().filter(|it| !it.is_void()) {
+    if !path.exists() {
+        return Ok(Follow::Kept(n_lines));
+    }
+    let mut sealed = sealed(dir)?;
+    sealed.retain(|it| !it.is_void());
+    if sealed.is_empty() {
+        let kept = quarantine.take(&path, &why)?;
+        return Ok(kept.map_or(Follow::Kept(n_lines), Follow::Anew));
+    }
+    let kept = quarantine.link(&path, &why)?;
+    // A start removes what a crash leaves under this name.
+    let beside = path.with_extension("rewrite");
+    fs::write(&beside, "").map_err(JournalError::io("create", &beside))?;
+    let mut chain = Chain {
+        path: beside.clone(),
+        walk: Walk {
+            mark: Some(format!("by a repair; the head before was {head}")),
+            ..Walk::default()
+        },
+        unwritten: Vec::new(),
+        is_waiting: false,
+    };
+    for it in &sealed {
         chain.add_sealed(it)?;
     }
+    chain.flush().map_err(JournalError::io("write", &beside))?;
+    fs::rename(&beside, &path).map_err(JournalError::io("rename", &beside))?;
+    sync_folder(dir).map_err(JournalError::io("sync", dir))?;
     Ok(Follow::Anew(kept))
 }
 

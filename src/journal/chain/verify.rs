@@ -32,6 +32,8 @@ pub struct Report {
     /// What does not fit together, in words. Empty: nothing that is held was changed since it was
     /// sealed, if the head is the one that was noted elsewhere.
     pub problems: Vec<String>,
+    /// Segments that are as they were before their last rewriting, which was not finished.
+    pub unfinished: Vec<String>,
     /// What is to be known, and is nothing wrong: that a repair began the chain anew.
     pub notes: Vec<String>,
 }
@@ -157,9 +159,9 @@ fn compare(
             known.last_seq
         ));
     } else if Some(hash) == known.before && hash != known.sha256 {
-        report.problems.push(format!(
-            "{name} is as it was before its last rewriting, which was not finished: run it again"
-        ));
+        report
+            .unfinished
+            .push(format!("{name} is as it was before its last rewriting, which was not finished"));
     } else if hash != known.sha256 {
         report.problems.push(format!("{name} was changed since it was sealed"));
     }

@@ -42,6 +42,7 @@ pub fn look(
         header_bytes: 0,
         whole_bytes: 0,
         torn_bytes: 0,
+        has_holes: false,
     };
     let (mut piece, mut reader) = (Vec::new(), LineReader::default());
     let (mut number, mut offset) = (1, 0);

@@ -6,6 +6,7 @@
 
 mod file;
 mod findings;
+mod holes;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ pub use self::findings::Finding;
 use super::error::JournalError;
 use super::line::{FORMAT, Header};
 use super::segment;
-use crate::domain::{Record, Seq, Timestamp};
+use crate::domain::{Position, Record, Seq, Timestamp};
 
 /// Read before progress is told again.
 const TELL_EVERY: u64 = 4 * 1024 * 1024;
@@ -88,6 +89,8 @@ pub struct Surveyed {
     pub whole_bytes: u64,
     /// Behind that.
     pub torn_bytes: u64,
+    /// Whether a power cut left that, with whole lines in it.
+    pub has_holes: bool,
 }
 
 impl Surveyed {
@@ -132,12 +135,14 @@ pub fn listed(dir: &Path) -> Result<Vec<(u32, PathBuf)>, JournalError> {
 }
 
 /// Reads every segment in the journal's folder. `each` is given the records that count, in order;
-/// from the first damage on nothing more. `progress` is told bytes done and in all.
+/// from the first damage on nothing more. `progress` is told bytes done and in all. `handed_out`:
+/// places up to which the records are known to have been durable once.
 ///
 /// # Errors
 /// [`JournalError::Io`]: what cannot be read is not damage.
 pub fn survey(
     dir: &Path,
+    handed_out: &[Position],
     mut each: impl FnMut(Record),
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Survey, JournalError> {
@@ -181,6 +186,7 @@ pub fn survey(
         }
         survey.files.push(surveyed);
     }
+    survey.set_holes_apart(handed_out)?;
     progress(total, total);
     Ok(survey)
 }

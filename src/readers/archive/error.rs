@@ -22,9 +22,7 @@ pub enum ArchiveError {
     )]
     Older { found: u32, known: u32 },
     #[error(
-        "{} cannot be opened: {source}. Nothing was changed. Restore it from a backup, or run \
-         `aurora repair`, which sets it aside and rebuilds it from the journal",
-        .path.display()
+        "{} cannot be opened: {source}. Nothing was changed. {}", .path.display(), .source.remedy()
     )]
     Unreadable { path: PathBuf, source: Box<ArchiveError> },
     #[error(
@@ -67,6 +65,17 @@ impl ArchiveError {
             | Self::Ahead { .. }
             | Self::Impossible(_)
             | Self::Thread(_) => false,
+        }
+    }
+
+    fn remedy(&self) -> &'static str {
+        if self.is_the_disks() {
+            "The disk is full or fails: make room or repair it, and try again"
+        } else if self.is_passing() {
+            "Try again when the disk is writable and nobody else has the file"
+        } else {
+            "Restore it from a backup, or run `aurora repair`, which sets it aside and rebuilds it \
+             from the journal"
         }
     }
 

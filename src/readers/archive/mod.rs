@@ -50,6 +50,20 @@ pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("archive.db")
 }
 
+/// Where a repair makes a new one, which then takes its place.
+pub fn beside(data_dir: &Path) -> PathBuf {
+    data_dir.join("archive.db.new")
+}
+
+/// A database, and the files that SQLite keeps beside it.
+pub fn with_logs(path: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|ending| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        name.into()
+    })
+}
+
 /// Opens the archive, or makes it, and starts the thread `archive`, which ends when the journal is
 /// closed. Ended calls leave the state when they have ended for as long as `after`.
 ///
