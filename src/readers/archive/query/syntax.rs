@@ -16,9 +16,6 @@ pub const MAX_CHARS: usize = 1_000;
 pub const MAX_DEPTH: usize = 12;
 /// Words and phrases in one query.
 pub const MAX_TERMS: usize = 24;
-/// Fewest letters before a `*`. The finds of every word that begins so are merged before the first one
-/// is known; fewer letters would be half of everything that was ever said.
-pub const MIN_PREFIX: usize = 3;
 
 /// What is wrong with a query. Characters are counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,8 +42,6 @@ pub enum SyntaxError {
     NothingAfter { operator: &'static str, at: usize },
     #[error("the `*` at character {at} must end the beginning of a word, as in `evacuat*`")]
     Star { at: usize },
-    #[error("the beginning of a word at character {at} needs {MIN_PREFIX} letters before its `*`")]
-    ShortPrefix { at: usize },
     #[error("to leave a word out, write NOT in place of the `-` at character {at}")]
     Minus { at: usize },
     #[error("the `:` at character {at} means nothing here: put it in quotation marks")]
@@ -68,6 +63,10 @@ pub struct Term {
     /// As the index knows them; at least one.
     pub words: Vec<String>,
     pub is_prefix: bool,
+    /// Of a beginning that is too common to be asked for as it is: all that it stands for.
+    pub spelled: Vec<String>,
+    /// What it takes to ask for it, in words that are looked up.
+    pub effort: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,16 +120,35 @@ impl Query {
         out
     }
 
-    /// Whether there is a term that stands for all words that begin so.
-    pub fn has_prefix(&self) -> bool {
-        fn is_in(node: &Node) -> bool {
+    /// What it takes to ask for it, in words that are looked up.
+    pub fn effort(&self) -> usize {
+        fn sum(node: &Node) -> usize {
             match node {
-                Node::Term(it) => it.is_prefix,
-                Node::All(parts) | Node::Any(parts) => parts.iter().any(is_in),
-                Node::Without(wanted, unwanted) => is_in(wanted) || is_in(unwanted),
+                Node::Term(it) => it.effort,
+                Node::All(parts) | Node::Any(parts) => parts.iter().map(sum).sum(),
+                Node::Without(wanted, unwanted) => sum(wanted) + sum(unwanted),
             }
         }
-        is_in(&self.0)
+        sum(&self.0)
+    }
+
+    /// The terms that stand for all words that begin so.
+    pub fn beginnings(&mut self) -> Vec<&mut Term> {
+        fn gather<'a>(node: &'a mut Node, found: &mut Vec<&'a mut Term>) {
+            match node {
+                Node::Term(it) => found.extend(it.is_prefix.then_some(it)),
+                Node::All(parts) | Node::Any(parts) => {
+                    parts.iter_mut().for_each(|it| gather(it, found));
+                }
+                Node::Without(wanted, unwanted) => {
+                    gather(wanted, found);
+                    gather(unwanted, found);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        gather(&mut self.0, &mut found);
+        found
     }
 
     /// What a find may hold: terms that are not left out.
@@ -151,6 +169,11 @@ impl Query {
 }
 
 impl Term {
+    /// As it was written, without a `*` behind it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     pub fn to_fts(&self) -> String {
         let mut out = String::new();
         render_term(self, &mut out);
@@ -182,15 +205,28 @@ fn render(node: &Node, out: &mut String) {
 }
 
 fn render_term(term: &Term, out: &mut String) {
-    let star = if term.is_prefix { " *" } else { "" };
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     // Writing to a string cannot fail.
-    let _ = write!(out, "\"{}\"{star}", term.text.replace('"', "\"\""));
+    let _ = if !term.spelled.is_empty() {
+        let all: Vec<_> = term.spelled.iter().map(|it| quoted(it)).collect();
+        write!(out, "({})", all.join(" OR "))
+    } else if term.is_prefix {
+        write!(out, "{} *", quoted(&term.text))
+    } else {
+        write!(out, "{}", quoted(&term.text))
+    };
 }
 
 /// `None` if there is no letter or digit in it: the index knows nothing of it.
 fn term(text: &str, is_prefix: bool) -> Option<Term> {
     let words: Vec<_> = words::of(text).collect();
-    (!words.is_empty()).then(|| Term { text: text.to_owned(), words, is_prefix })
+    (!words.is_empty()).then(|| Term {
+        text: text.to_owned(),
+        effort: words.len(),
+        words,
+        is_prefix,
+        spelled: Vec::new(),
+    })
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -255,7 +291,7 @@ impl Lexer {
         }
         let text = self.text(open + 1);
         self.at += 1;
-        self.term(&text, open)
+        self.term(&text)
     }
 
     fn word(&mut self) -> Result<Token, SyntaxError> {
@@ -279,7 +315,7 @@ impl Lexer {
             return Err(SyntaxError::Minus { at: from + 1 });
         }
         self.check_colons(from)?;
-        self.term(&text, from)
+        self.term(&text)
     }
 
     /// A `:` between digits is a time of day, one at the end of a word a colon. Else somebody
@@ -297,8 +333,8 @@ impl Lexer {
         Ok(())
     }
 
-    /// The term that begins at `from`, and the `*` that may stand behind it.
-    fn term(&mut self, text: &str, from: usize) -> Result<Token, SyntaxError> {
+    /// The term of that text, and the `*` that may stand behind it.
+    fn term(&mut self, text: &str) -> Result<Token, SyntaxError> {
         let is_prefix = self.here() == Some('*');
         let term = term(text, is_prefix);
         if !is_prefix {
@@ -310,10 +346,6 @@ impl Lexer {
         let Some(term) = term.filter(|_| ends) else {
             return Err(SyntaxError::Star { at: star });
         };
-        let last = term.words.last().map_or(0, |it| it.chars().count());
-        if last < MIN_PREFIX {
-            return Err(SyntaxError::ShortPrefix { at: from + 1 });
-        }
         Ok(Token::Term(Some(term)))
     }
 }
@@ -449,6 +481,7 @@ mod tests {
             ("fire NOT drill hall", r#"(("fire" NOT "drill") AND "hall")"#),
             ("fire NOT (drill OR test)", r#"("fire" NOT ("drill" OR "test"))"#),
             ("evacuat*", r#""evacuat" *"#),
+            ("f*", r#""f" *"#),
             (r#""gas lea"*"#, r#""gas lea" *"#),
             ("near not and or", r#"("near" AND "not" AND "and" AND "or")"#),
             (
@@ -486,7 +519,6 @@ mod tests {
             ("fi*re", SyntaxError::Star { at: 3 }),
             ("🔥*", SyntaxError::Star { at: 2 }),
             ("\"\"*", SyntaxError::Star { at: 3 }),
-            ("ab*", SyntaxError::ShortPrefix { at: 1 }),
             ("fire -drill", SyntaxError::Minus { at: 6 }),
             ("content:fire", SyntaxError::Colon { at: 8 }),
             ("content:\"fire\"", SyntaxError::Colon { at: 8 }),
