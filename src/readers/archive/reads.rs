@@ -256,6 +256,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_asks_is_told_in_time_even_if_the_database_does_not_look_at_the_clock() {
+        let (_folder, reads) = archive();
+        let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
+
+        let answer = reads.ask(move |_| Ok(goes_on.recv().is_ok())).await;
+
+        assert!(matches!(answer, Err(AskError::TooSlow { seconds: 2 })), "{answer:?}");
+        assert_eq!(reads.permits.available_permits(), CONNECTIONS - 1, "it has its place still");
+        go_on.send(()).unwrap();
+        let freed = async {
+            while reads.permits.available_permits() < CONNECTIONS {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONGEST * 5, freed).await.expect("the place is free again");
+    }
+
+    #[tokio::test]
     async fn questions_that_nobody_waits_for_end_and_their_places_are_free_again() {
         let (_folder, reads) = archive();
         for _ in 0..3 {
