@@ -198,6 +198,10 @@ fn main() {
     runtime.expect("a runtime").block_on(ask_all(&reads, n_calls, &language));
 }
 
+fn common_beginning(n: u64) -> &'static str {
+    ["the*", "fir*", "pum*", "war*", "smo*", "fire*", "ther*", "somebod*"][n as usize % 8]
+}
+
 async fn ask_all(reads: &Arc<Reads>, n_calls: u64, language: &Language) {
     let ended = || Filters::new(StatusFilter::Only(CallStatus::Ended));
     let span = Duration::from_millis(n_calls * CALL_EVERY_MS / 100);
@@ -250,6 +254,10 @@ async fn ask_all(reads: &Arc<Reads>, n_calls: u64, language: &Language) {
         history(Filters { zone, text: Some(query(common(n + 3))), urgencies, ..ended() })
     })
     .await;
+    measure("history, the beginning of common words", |n| {
+        history(Filters { text: Some(query(common_beginning(n))), ..ended() })
+    })
+    .await;
 
     let search = |text: String, filters: Filters| async move {
         let query = Query::parse(&text).expect("it is well formed");
@@ -277,7 +285,36 @@ async fn ask_all(reads: &Arc<Reads>, n_calls: u64, language: &Language) {
     })
     .await;
     measure("search, the beginning of common words", |n| {
-        search(["the*", "fir*", "pum*", "war*", "smo*"][n as usize % 5].to_owned(), any())
+        search(common_beginning(n).to_owned(), any())
+    })
+    .await;
+    measure("search, the beginning of a common phrase", |n| {
+        search(format!("\"{} {}\"*", common(n), &common_beginning(n)[..3]), any())
+    })
+    .await;
+    measure("search, beginnings joined and left out", |n| {
+        let (a, b) = (common_beginning(n), common_beginning(n + 1));
+        search(format!("{a} NOT {b} OR {a} {}*", &rare(n)[..3]), any())
+    })
+    .await;
+    measure("search, two letters of many words", |n| {
+        search(["ba*", "wa*", "he*", "no*", "th*"][n as usize % 5].to_owned(), any())
+    })
+    .await;
+    measure("search, a common beginning, critical", |n| {
+        let urgencies = vec![Urgency::Critical];
+        search(common_beginning(n).to_owned(), Filters { urgencies, ..any() })
+    })
+    .await;
+    measure("search, a zone, a common word, urgent", |n| {
+        let zone = Query::phrase(&format!("{} {}", common(n), common(n + 7))).ok();
+        let urgencies = vec![Urgency::Urgent];
+        search(common(n + 3).to_owned(), Filters { zone, urgencies, ..any() })
+    })
+    .await;
+    measure("search, a common word, callers that begin so", |n| {
+        let caller = Some(CallerFilter::StartsWith(format!("+15550{:03}", n % 20)));
+        search(common(n).to_owned(), Filters { caller, ..any() })
     })
     .await;
     measure("search, a common word of one caller", |n| {

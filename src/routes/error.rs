@@ -126,7 +126,7 @@ impl ApiError {
             Self::Subscribe(SubscribeError::TooMany { .. }) => {
                 (S::SERVICE_UNAVAILABLE, "too-many-streams", "Too many open streams")
             }
-            Self::Query { .. } => {
+            Self::Query { .. } | Self::Ask(AskError::TooManyWords { .. }) => {
                 (S::UNPROCESSABLE_ENTITY, "invalid-query", "The words to search for are not valid")
             }
             Self::Ask(AskError::Cursor(_)) => {

@@ -210,7 +210,7 @@ impl Archive {
     }
 }
 
-fn message(id: u32, began_ms: i64, rng: &mut StdRng) -> Message {
+pub fn message(id: u32, began_ms: i64, rng: &mut StdRng) -> Message {
     let n_words = rng.random_range(1..5);
     let words: Vec<_> = (0..n_words).map(|_| WORDS[rng.random_range(0..WORDS.len())]).collect();
     Message {

@@ -6,6 +6,7 @@
 mod harness;
 
 mod asking;
+mod beginnings;
 mod crash;
 mod cut;
 mod deleted;

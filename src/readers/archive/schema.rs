@@ -54,7 +54,7 @@ CREATE INDEX calls_by_end ON calls (ended_at, call_id);
 CREATE INDEX calls_by_start ON calls (started_at, call_id);
 CREATE INDEX calls_by_caller ON calls (mobile_no);
 CREATE INDEX calls_by_worker ON calls (worker_id);
-CREATE INDEX calls_by_urgency ON calls (urgency, ended_at);
+CREATE INDEX calls_by_urgency ON calls (urgency, ended_at, call_id);
 CREATE INDEX calls_that_stay ON calls (ended_at) WHERE ended_at IS NOT NULL AND has_left = 0;
 CREATE INDEX calls_deleted ON calls (deleted_at) WHERE deleted_at IS NOT NULL;
 
@@ -89,7 +89,7 @@ CREATE TABLE actions (
 ) STRICT, WITHOUT ROWID;
 
 CREATE VIRTUAL TABLE words USING fts5(
-  content, content = 'messages', content_rowid = 'id',
+  content, content = 'messages', content_rowid = 'id', columnsize = 0,
   tokenize = 'unicode61 remove_diacritics 2'
 );
 -- Words that go leave no trace in the index.

@@ -2,12 +2,15 @@
 //!
 //! The one idea: no plan of the database's is trusted to guess which filter leaves the fewest
 //! calls. Each filter that an index knows is asked for its calls, up to a bound; the smallest whole
-//! set leads, the others are conditions. Where every set is too large, newest first finds enough.
+//! set leads, the others are conditions. Where every set is too large, newest first finds enough,
+//! and sooner than a large set would be gathered.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 use rustc_hash::FxHashSet;
 
+use super::AskError;
+use super::beginnings::spelled;
 use super::syntax::Query;
 use crate::domain::{CallStatus, Label, PhoneNumber, Timestamp, Urgency};
 use crate::readers::archive::codes;
@@ -18,8 +21,13 @@ use crate::readers::archive::schema::MESSAGE_BITS;
 const LEADING: usize = 10_000;
 /// A set this small needs no smaller one.
 const SMALL: usize = 200;
-/// Finds of words that are looked through for the calls that they are in.
-const FINDS: usize = 20_000;
+/// Finds of words that are looked through for the calls that they are in. A call that fits is
+/// found among every few hundred then, newest first, if words are said more often.
+const FINDS: usize = 5_000;
+/// Of the rows, newest first, this part tells whether words are said more often.
+const SAMPLE: i64 = 16;
+/// Looking up a word in one call takes as long as looking through all of its finds in so many.
+const CALLS_A_WORD: usize = 16;
 /// Words may still come after a call's end, if not for long.
 const AFTER_END_MS: i64 = 60 * 60 * 1_000;
 
@@ -63,6 +71,21 @@ pub struct Filters {
     /// Some message of the call is like this.
     pub text: Option<Query>,
     pub deleted: Deleted,
+}
+
+/// Calls that alone come into question.
+#[derive(Debug)]
+pub struct Leading {
+    pub ids: Vec<i64>,
+    /// Which filter they are from, if it is one of words: they need not be looked at again.
+    pub said: Said,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    Zone,
+    Text,
+    Nothing,
 }
 
 impl Filters {
@@ -131,28 +154,50 @@ impl Filters {
         codes.collect::<Vec<_>>().join(", ")
     }
 
+    /// Beginnings of words as they are best put to the index.
+    ///
+    /// # Errors
+    /// [`AskError::TooManyWords`], the archive's.
+    pub fn spelled(&self, db: &Connection) -> Result<Self, AskError> {
+        let spell = |query: &Option<Query>| query.as_ref().map(|it| spelled(db, it)).transpose();
+        let (zone, text) = (spell(&self.zone)?, spell(&self.text)?);
+        Ok(Self { zone, text, ..self.clone() })
+    }
+
+    /// The one urgency that is asked for.
+    pub fn only_urgency(&self) -> Option<Urgency> {
+        if let [only] = *self.urgencies { Some(only) } else { None }
+    }
+
     /// The smallest set of calls that one of the filters leaves, if it is small enough to lead.
-    pub fn leading(&self, db: &Connection) -> Result<Option<Vec<i64>>, ArchiveError> {
-        let mut best: Option<Vec<i64>> = None;
-        for (sql, values) in self.sets() {
+    /// `with_urgency`: the urgency may be that filter.
+    pub fn leading(
+        &self,
+        db: &Connection,
+        with_urgency: bool,
+    ) -> Result<Option<Leading>, ArchiveError> {
+        let mut best: Option<Leading> = None;
+        for (sql, values) in self.sets(with_urgency) {
             let sql = format!("{sql} LIMIT {}", LEADING + 1);
             let mut set = db.prepare_cached(&sql)?;
             let ids = set.query_map(params_from_iter(&values), |row| row.get(0))?;
-            keep_smaller(&mut best, ids.collect::<Result<_, _>>()?);
+            let ids = ids.collect::<Result<_, _>>()?;
+            keep_smaller(&mut best, Leading { ids, said: Said::Nothing });
         }
-        for words in [&self.zone, &self.text].into_iter().flatten() {
-            if best.as_ref().is_some_and(|it| it.len() <= SMALL) {
+        for (words, said) in [(&self.zone, Said::Zone), (&self.text, Said::Text)] {
+            let Some(words) = words else { continue };
+            if best.as_ref().is_some_and(|it| it.ids.len() <= SMALL) {
                 break;
             }
             if let Some(ids) = self.calls_that_say(db, words)? {
-                keep_smaller(&mut best, ids);
+                keep_smaller(&mut best, Leading { ids, said });
             }
         }
         Ok(best)
     }
 
     /// What an index answers.
-    fn sets(&self) -> Vec<(String, Vec<Value>)> {
+    fn sets(&self, with_urgency: bool) -> Vec<(String, Vec<Value>)> {
         let mut sets = Vec::new();
         match &self.caller {
             None => {}
@@ -173,7 +218,7 @@ impl Filters {
             let sql = "SELECT call FROM supervisors WHERE name = ?1";
             sets.push((sql.to_owned(), vec![it.as_str().to_owned().into()]));
         }
-        if !self.urgencies.is_empty() {
+        if with_urgency && !self.urgencies.is_empty() {
             let sql = format!("SELECT id FROM calls WHERE urgency IN ({})", self.urgency_codes());
             sets.push((sql, vec![]));
         }
@@ -192,21 +237,30 @@ impl Filters {
         db: &Connection,
         words: &Query,
     ) -> Result<Option<Vec<i64>>, ArchiveError> {
+        let fts = words.to_fts();
+        let (first, end) = self.rows(db)?;
         let mut finds = db.prepare_cached(
             "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 LIMIT ?4",
         )?;
-        let (first, end) = self.rows(db)?;
-        let limit = FINDS as i64 + 1;
-        let mut rows = finds.query(params![words.to_fts(), first, end - 1, limit])?;
-        let (mut ids, mut n_finds) = (Vec::new(), 0);
-        while let Some(row) = rows.next()? {
-            let id = row.get::<_, i64>(0)? >> MESSAGE_BITS;
-            n_finds += 1;
-            if ids.last() != Some(&id) {
-                ids.push(id);
+        let mut calls_from = |first: i64, most: usize| -> Result<Option<Vec<i64>>, ArchiveError> {
+            let mut rows = finds.query(params![fts, first, end - 1, most as i64 + 1])?;
+            let (mut ids, mut n_finds) = (Vec::new(), 0);
+            while let Some(row) = rows.next()? {
+                let id = row.get::<_, i64>(0)? >> MESSAGE_BITS;
+                n_finds += 1;
+                if ids.last() != Some(&id) {
+                    ids.push(id);
+                }
             }
-        }
-        Ok((n_finds <= FINDS).then_some(ids))
+            Ok((n_finds <= most).then_some(ids))
+        };
+        // Finds of a phrase are dear: no thousands of them only to learn that there are more.
+        let last: Option<i64> =
+            db.prepare_cached("SELECT max(id) FROM calls")?.query_row([], |row| row.get(0))?;
+        let sample_end = end.min(last.map_or(0, |it| (it + 1) << MESSAGE_BITS));
+        let sample = sample_end - (sample_end - first).max(0) / SAMPLE;
+        let is_common = calls_from(sample, FINDS / SAMPLE as usize)?.is_none();
+        if is_common { Ok(None) } else { calls_from(first, FINDS) }
     }
 
     /// Rows of messages, first and end, of all calls that were going on at some time asked for.
@@ -246,10 +300,9 @@ pub fn that_say(
     )?;
     let fts = words.to_fts();
     let span = usize::try_from(last - first).unwrap_or(usize::MAX);
+    let one_by_one = ids.len() * CALLS_A_WORD * words.effort();
     let mut saying = FxHashSet::default();
-    // Calls that lie side by side are looked through at once; a question of its own for each would
-    // merge the words of a prefix each time.
-    if words.has_prefix() || span / 4 <= ids.len() {
+    if span <= one_by_one {
         let range = params![fts, first << MESSAGE_BITS, ((last + 1) << MESSAGE_BITS) - 1];
         let mut rows = found.query(range)?;
         while let Some(row) = rows.next()? {
@@ -266,9 +319,10 @@ pub fn that_say(
     Ok(saying)
 }
 
-fn keep_smaller(best: &mut Option<Vec<i64>>, ids: Vec<i64>) {
-    if ids.len() <= LEADING && best.as_ref().is_none_or(|it| it.len() > ids.len()) {
-        *best = Some(ids);
+fn keep_smaller(best: &mut Option<Leading>, next: Leading) {
+    let is_smaller = best.as_ref().is_none_or(|it| it.ids.len() > next.ids.len());
+    if next.ids.len() <= LEADING && is_smaller {
+        *best = Some(next);
     }
 }
 

@@ -9,9 +9,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::cursor::{self, BadCursor, Place};
-use super::filters::{Filters, StatusFilter, that_say};
+use super::filters::{Filters, Said, StatusFilter, that_say};
 use super::{AskError, Page};
-use crate::domain::{Call, CallStatus};
+use crate::domain::{Call, CallStatus, Urgency};
+use crate::readers::archive::codes;
 use crate::readers::archive::error::ArchiveError;
 use crate::readers::archive::read::{self, CALL_COLUMNS};
 
@@ -47,19 +48,23 @@ struct Listed {
 /// # Errors
 /// [`AskError::Cursor`], the archive's.
 pub fn history(db: &Connection, asked: &HistoryQuestion) -> Result<Page<PastCall>, AskError> {
-    let filters = &asked.filters;
-    let question = format!("history {filters:?}");
+    let question = format!("history {:?}", asked.filters);
+    let filters = &asked.filters.spelled(db)?;
     let below = match &asked.cursor {
         Some(cursor) => key_in(&cursor::open(&question, cursor)?)?,
         None => (i64::MAX, [u8::MAX; 16]),
     };
-    let leading = filters.leading(db)?;
-    let (sql, values) = statement(filters, below, leading);
+    let order = Order::of(filters);
+    let leading = filters.leading(db, !matches!(order, Order::UrgencyEnd(_)))?;
+    let said = leading.as_ref().map_or(Said::Nothing, |it| it.said);
+    let (sql, values) = statement(filters, order, below, leading.map(|it| it.ids));
     let mut found = db.prepare_cached(&sql).map_err(ArchiveError::from)?;
     let mut rows = found.query(params_from_iter(values)).map_err(ArchiveError::from)?;
 
     let began = Instant::now();
-    let saying: Vec<_> = [&filters.zone, &filters.text].into_iter().flatten().collect();
+    let zone = filters.zone.as_ref().filter(|_| said != Said::Zone);
+    let text = filters.text.as_ref().filter(|_| said != Said::Text);
+    let saying: Vec<_> = [zone, text].into_iter().flatten().collect();
     let mut items: Vec<PastCall> = Vec::new();
     let (mut last_shown, mut last_seen) = (None, None);
     // Words are looked up for many calls at a time, and for the more the rarer they are.
@@ -101,10 +106,35 @@ pub fn history(db: &Connection, asked: &HistoryQuestion) -> Result<Page<PastCall
     }
 }
 
-fn statement(filters: &Filters, below: Key, leading: Option<Vec<i64>>) -> (String, Vec<Value>) {
-    let (key, index) = match filters.status {
-        StatusFilter::Only(CallStatus::Ended) => ("ended_at", "calls_by_end"),
-        _ => ("started_at", "calls_by_start"),
+/// The index whose order is the answer's.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    End,
+    /// Calls of one urgency lie together.
+    UrgencyEnd(Urgency),
+    Start,
+}
+
+impl Order {
+    fn of(filters: &Filters) -> Self {
+        match (filters.status, filters.only_urgency()) {
+            (StatusFilter::Only(CallStatus::Ended), Some(urgency)) => Self::UrgencyEnd(urgency),
+            (StatusFilter::Only(CallStatus::Ended), None) => Self::End,
+            _ => Self::Start,
+        }
+    }
+}
+
+fn statement(
+    filters: &Filters,
+    order: Order,
+    below: Key,
+    leading: Option<Vec<i64>>,
+) -> (String, Vec<Value>) {
+    let (key, index) = match order {
+        Order::End => ("ended_at", "calls_by_end"),
+        Order::UrgencyEnd(_) => ("ended_at", "calls_by_urgency"),
+        Order::Start => ("started_at", "calls_by_start"),
     };
     // Of the two upper bounds the lower one, so that the index begins there.
     let below = filters.to.map_or(below, |to| below.min((to.as_millis(), [0; 16])));
@@ -112,9 +142,13 @@ fn statement(filters: &Filters, below: Key, leading: Option<Vec<i64>>) -> (Strin
     let mut values: Vec<Value> = vec![from.into(), below.0.into(), below.1.to_vec().into()];
     let (conditions, more) = filters.conditions(values.len() + 1);
     values.extend(more);
-    let (source, among) = match leading {
-        None => (format!("INDEXED BY {index}"), String::new()),
-        Some(ids) => {
+    let (source, among) = match (leading, order) {
+        (None, Order::UrgencyEnd(urgency)) => {
+            let among = format!("AND urgency = {}", codes::of_urgency(urgency));
+            (format!("INDEXED BY {index}"), among)
+        }
+        (None, _) => (format!("INDEXED BY {index}"), String::new()),
+        (Some(ids), _) => {
             values.push(list(&ids).into());
             let among = format!("AND id IN (SELECT value FROM json_each(?{}))", values.len());
             ("NOT INDEXED".to_owned(), among)

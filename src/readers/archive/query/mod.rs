@@ -3,20 +3,24 @@
 //! The one idea: what a question costs does not depend on how much was ever said. Each looks at a
 //! bounded number of rows, newest first, and answers with a cursor where there may be more.
 
+mod beginnings;
 mod cursor;
 mod filters;
 mod history;
 mod rank;
 mod search;
+mod slate;
 mod snippets;
 mod syntax;
 mod transcript;
+mod windows;
 mod words;
 
 pub use self::cursor::BadCursor;
 pub use self::filters::{CallerFilter, Deleted, Filters, StatusFilter};
 pub use self::history::{HistoryQuestion, PastCall, history};
 pub use self::search::{Find, SearchQuestion, search};
+pub use self::slate::lay_out;
 pub use self::syntax::{Query, SyntaxError};
 pub use self::transcript::{Action, Transcript, actions, transcript};
 use super::error::ArchiveError;
@@ -34,6 +38,11 @@ pub struct Page<T> {
 pub enum AskError {
     #[error(transparent)]
     Cursor(#[from] BadCursor),
+    #[error(
+        "`{beginning}*` stands for too many different words that were said here: write more of \
+         its letters"
+    )]
+    TooManyWords { beginning: String },
     #[error("too many questions to the archive are waiting: try again in a moment")]
     Busy,
     #[error(

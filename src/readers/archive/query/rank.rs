@@ -32,8 +32,12 @@ pub fn weights(db: &Connection, query: &Query) -> Result<Vec<u8>, ArchiveError> 
         "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ?1 LIMIT ?2)",
     )?;
     let weight = |term: &&Term| {
-        let n: u32 = count.query_row(params![term.to_fts(), COUNTED], |row| row.get(0))?;
-        let worth = ((MESSAGES + 0.5) / (f64::from(n) + 0.5)).ln();
+        // One that had to be spelled out is common.
+        let n = match term.spelled.is_empty() {
+            true => count.query_row(params![term.to_fts(), COUNTED], |row| row.get(0))?,
+            false => COUNTED,
+        };
+        let worth = ((MESSAGES + 0.5) / (n as f64 + 0.5)).ln();
         // At most 14.5: in sixteenths it fits.
         Ok((worth * 16.0).round().clamp(1.0, 255.0) as u8)
     };

@@ -5,30 +5,21 @@
 //! what a thousand finds cost, recent words come before those of last year, and paging still
 //! reaches every find.
 
-use std::time::{Duration, Instant};
+use rusqlite::Connection;
 
-use rusqlite::types::Value;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params, params_from_iter};
-use rustc_hash::FxHashSet;
-
+use super::beginnings::spelled;
 use super::cursor::{self, BadCursor, Place};
-use super::filters::{Filters, that_say};
+use super::filters::Filters;
 use super::rank;
 use super::snippets::snippets;
 use super::syntax::Query;
+use super::windows::{PACE, Pace, Ranked, Stand, Windows};
 use super::{AskError, Page};
 use crate::domain::{CallId, CallStatus, MessageId, PhoneNumber, Role, Timestamp, Urgency};
 use crate::readers::archive::codes;
 use crate::readers::archive::error::ArchiveError;
 use crate::readers::archive::read;
 use crate::readers::archive::schema::MESSAGE_BITS;
-
-/// Finds that are ranked against each other.
-const WINDOW: usize = 1_000;
-/// After this long a page is answered with what was found, and where to go on.
-const ENOUGH: Duration = Duration::from_millis(500);
-/// So few calls are looked through one by one.
-const FEW: usize = 500;
 
 /// What is asked; the `text` of the filters is not used.
 #[derive(Debug, Clone)]
@@ -54,32 +45,18 @@ pub struct Find {
     pub started_at: Timestamp,
 }
 
-/// Where a search stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stand {
-    /// The window ends before this row of messages,
-    below: i64,
-    /// and begins here, once that is known.
-    floor: Option<i64>,
-    /// The last find shown of the window.
-    after: Option<Ranked>,
-    weights: Vec<u8>,
-}
-
-/// Sorted descending: the best first, then the newest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Ranked {
-    score: u32,
-    row: i64,
-}
-
 /// One page.
 ///
 /// # Errors
 /// [`AskError::Cursor`], the archive's.
 pub fn search(db: &Connection, asked: &SearchQuestion) -> Result<Page<Find>, AskError> {
+    search_at(PACE, db, asked)
+}
+
+fn search_at(pace: Pace, db: &Connection, asked: &SearchQuestion) -> Result<Page<Find>, AskError> {
     let question = format!("search {:?} {:?}", asked.query, asked.filters);
-    let mut windows = Windows::new(db, asked)?;
+    let query = spelled(db, &asked.query)?;
+    let mut windows = Windows::new(pace, db, &query, &asked.filters)?;
     let mut stand = match &asked.cursor {
         Some(cursor) => {
             let stand = stand_in(&cursor::open(&question, cursor)?)?;
@@ -89,7 +66,7 @@ pub fn search(db: &Connection, asked: &SearchQuestion) -> Result<Page<Find>, Ask
             stand
         }
         None => {
-            let weights = rank::weights(db, &asked.query)?;
+            let weights = rank::weights(db, &query)?;
             Stand { below: windows.rows.1, floor: None, after: None, weights }
         }
     };
@@ -116,154 +93,6 @@ pub fn search(db: &Connection, asked: &SearchQuestion) -> Result<Page<Find>, Ask
             let next_cursor = Some(cursor::seal(&question, &placed(&stand)));
             return Ok(Page { items: finds(db, &asked.query, &shown)?, next_cursor });
         }
-    }
-}
-
-/// Gathers and weighs what is found.
-struct Windows<'a> {
-    db: &'a Connection,
-    query: &'a Query,
-    filters: &'a Filters,
-    fts: String,
-    /// First and end of what is searched.
-    rows: (i64, i64),
-    /// Calls that alone come into question, ascending.
-    leading: Option<Vec<i64>>,
-    fits: CachedStatement<'a>,
-    values: Vec<Value>,
-    began: Instant,
-}
-
-impl<'a> Windows<'a> {
-    fn new(db: &'a Connection, asked: &'a SearchQuestion) -> Result<Self, ArchiveError> {
-        let filters = &asked.filters;
-        let (conditions, values) = filters.conditions(2);
-        let mut leading = filters.leading(db)?;
-        if let Some(ids) = &mut leading {
-            ids.sort_unstable();
-        }
-        Ok(Self {
-            db,
-            query: &asked.query,
-            filters,
-            fts: asked.query.to_fts(),
-            rows: filters.rows(db)?,
-            leading,
-            fits: db.prepare_cached(&format!("SELECT {conditions} FROM calls WHERE id = ?1"))?,
-            values,
-            began: Instant::now(),
-        })
-    }
-
-    fn is_late(&self) -> bool {
-        self.began.elapsed() >= ENOUGH
-    }
-
-    /// The finds of a window, in no order, and where it begins.
-    fn ranked(&mut self, stand: &Stand) -> Result<(Vec<Ranked>, i64), ArchiveError> {
-        let first = stand.floor.unwrap_or(self.rows.0).max(self.rows.0);
-        let limit = if stand.floor.is_some() { usize::MAX } else { WINDOW };
-        let few = self.leading.as_ref().filter(|it| it.len() <= FEW && !self.query.has_prefix());
-        let (mut rows, floor) = match few.cloned() {
-            Some(ids) => self.one_by_one(&ids, first, stand.below, limit)?,
-            None => self.newest_first(first, stand.below, limit)?,
-        };
-        if let Some(zone) = &self.filters.zone {
-            let mut ids: Vec<_> = rows.iter().map(|it| it >> MESSAGE_BITS).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            let saying = that_say(self.db, zone, &ids)?;
-            rows.retain(|it| saying.contains(&(it >> MESSAGE_BITS)));
-        }
-        Ok((self.weighed(&rows, &stand.weights)?, floor))
-    }
-
-    fn newest_first(
-        &mut self,
-        first: i64,
-        below: i64,
-        limit: usize,
-    ) -> Result<(Vec<i64>, i64), ArchiveError> {
-        let among: Option<FxHashSet<i64>> =
-            self.leading.as_ref().map(|it| it.iter().copied().collect());
-        let mut found = self.db.prepare_cached(
-            "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3
-             ORDER BY rowid DESC",
-        )?;
-        let mut rows = found.query(params![self.fts, first, below - 1])?;
-        let mut kept = Vec::new();
-        // Finds of one call follow each other.
-        let mut last = (i64::MIN, false);
-        while let Some(row) = rows.next()? {
-            let row: i64 = row.get(0)?;
-            let call = row >> MESSAGE_BITS;
-            if call != last.0 {
-                let is_among = among.as_ref().is_none_or(|it| it.contains(&call));
-                last = (call, is_among && self.call_fits(call)?);
-            }
-            if last.1 {
-                kept.push(row);
-            }
-            let is_enough = kept.len() >= limit || (limit != usize::MAX && self.is_late());
-            if is_enough {
-                return Ok((kept, row));
-            }
-        }
-        Ok((kept, first))
-    }
-
-    fn one_by_one(
-        &mut self,
-        ids: &[i64],
-        first: i64,
-        below: i64,
-        limit: usize,
-    ) -> Result<(Vec<i64>, i64), ArchiveError> {
-        let mut found = self.db.prepare_cached(
-            "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3",
-        )?;
-        let mut kept = Vec::new();
-        for id in ids.iter().rev() {
-            let begin = (id << MESSAGE_BITS).max(first);
-            let last = (((id + 1) << MESSAGE_BITS) - 1).min(below - 1);
-            if begin > last || !self.call_fits(*id)? {
-                continue;
-            }
-            let mut rows = found.query(params![self.fts, begin, last])?;
-            while let Some(row) = rows.next()? {
-                kept.push(row.get(0)?);
-            }
-            let is_enough = kept.len() >= limit || (limit != usize::MAX && self.is_late());
-            if is_enough {
-                return Ok((kept, begin));
-            }
-        }
-        Ok((kept, first))
-    }
-
-    fn call_fits(&mut self, call: i64) -> Result<bool, ArchiveError> {
-        let values = std::iter::once(Value::from(call)).chain(self.values.iter().cloned());
-        let fits = self.fits.query_row(params_from_iter(values), |row| row.get(0)).optional()?;
-        Ok(fits.unwrap_or(false))
-    }
-
-    fn weighed(&self, rows: &[i64], weights: &[u8]) -> Result<Vec<Ranked>, ArchiveError> {
-        let terms = self.query.wanted();
-        let mut message =
-            self.db.prepare_cached("SELECT content, at FROM messages WHERE id = ?1")?;
-        let (from, to) = (self.filters.from, self.filters.to);
-        let mut ranked = Vec::with_capacity(rows.len());
-        for row in rows {
-            let mut found = message.query([row])?;
-            let Some(it) = found.next()? else { continue };
-            let at = Timestamp::from_millis(it.get(1)?);
-            if from.is_some_and(|from| at < from) || to.is_some_and(|to| at >= to) {
-                continue;
-            }
-            let content = it.get_ref(0)?.as_str().unwrap_or_default();
-            ranked.push(Ranked { score: rank::score(content, &terms, weights), row: *row });
-        }
-        Ok(ranked)
     }
 }
 
@@ -319,5 +148,86 @@ fn stand_in(place: &[u8]) -> Result<Stand, BadCursor> {
         -1 => Ok(Stand { below, floor: None, after: None, weights }),
         0.. if is_in_window => Ok(Stand { below, floor: Some(floor), after: Some(after), weights }),
         _ => Err(BadCursor),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::params;
+
+    use super::*;
+    use crate::readers::archive::query::filters::{CallerFilter, StatusFilter};
+    use crate::readers::archive::query::slate;
+    use crate::readers::archive::schema;
+
+    /// Calls of two callers; in each the words `gas` and, rarely, `leak`.
+    fn archive() -> Connection {
+        let mut db = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut db).unwrap();
+        slate::lay_out(&db).unwrap();
+        for call in 1..=90_i64 {
+            let id = CallId(ulid::Ulid::from_parts(call.unsigned_abs(), 7));
+            let caller = if call % 3 == 0 { "+15551" } else { "+15552" };
+            db.execute(
+                "INSERT INTO calls (id, call_id, worker_id, mobile_no, medium, urgency, status,
+                   started_at, last_message_at, last_seq)
+                 VALUES (?1, ?2, 'w', ?3, 0, ?4, 0, ?1, ?1, 1)",
+                params![call, id.0.to_bytes(), caller, call % 2],
+            )
+            .unwrap();
+            for number in 1..=4 {
+                let row = (call << MESSAGE_BITS) + number;
+                let text = if call % 12 == 0 && number == 2 { "a gas leak" } else { "gas" };
+                db.execute(
+                    "INSERT INTO words (rowid, content) VALUES (?1, ?2)",
+                    params![row, text],
+                )
+                .unwrap();
+                db.execute(
+                    "INSERT INTO messages (id, role, content, at, sources) VALUES (?1, 0, ?2, 7, '')",
+                    params![row, text],
+                )
+                .unwrap();
+            }
+        }
+        db
+    }
+
+    #[test]
+    fn whichever_way_it_takes_the_finds_are_the_same() {
+        let db = archive();
+        let filters = Filters {
+            caller: Some(CallerFilter::StartsWith("+15551".to_owned())),
+            urgencies: vec![Urgency::Normal],
+            ..Filters::new(StatusFilter::Any)
+        };
+        let all = |text: &str, pace| {
+            let (mut rows, mut cursor) = (Vec::new(), None);
+            loop {
+                let query = Query::parse(text).unwrap();
+                let asked = SearchQuestion { query, filters: filters.clone(), limit: 7, cursor };
+                let page = search_at(pace, &db, &asked).unwrap();
+                rows.extend(page.items.iter().map(|it| (it.call_id, it.message_id)));
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    return rows;
+                }
+            }
+        };
+        let through = Pace { few: 0, many: usize::MAX, finds_a_word: 1e9 };
+        for (text, n) in [("gas", 60), ("gas leak", 7), ("leak OR ga*", 60), ("gas NOT leak", 53)] {
+            let found = all(text, through);
+            assert_eq!(found.len(), n, "{text}");
+            assert_eq!(
+                all(text, Pace { few: usize::MAX, ..through }),
+                found,
+                "call by call: {text}"
+            );
+            for many in [1, 5, 50] {
+                let changing = Pace { few: 0, many, finds_a_word: 0.0 };
+                assert_eq!(all(text, changing), found, "after {many}: {text}");
+            }
+            assert_eq!(all(text, PACE), found, "{text}");
+        }
     }
 }

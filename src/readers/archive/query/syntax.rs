@@ -19,9 +19,6 @@ pub const MAX_CHARS: usize = 1_000;
 pub const MAX_DEPTH: usize = 12;
 /// Words and phrases in one query.
 pub const MAX_TERMS: usize = 24;
-/// Fewest letters before a `*`. The finds of every word that begins so are merged before the first one
-/// is known; fewer letters would be half of everything that was ever said.
-pub const MIN_PREFIX: usize = 3;
 
 /// What is wrong with a query. Characters are counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +45,6 @@ pub enum SyntaxError {
     NothingAfter { operator: &'static str, at: usize },
     #[error("the `*` at character {at} must end the beginning of a word, as in `evacuat*`")]
     Star { at: usize },
-    #[error("the beginning of a word at character {at} needs {MIN_PREFIX} letters before its `*`")]
-    ShortPrefix { at: usize },
     #[error("to leave a word out, write NOT in place of the `-` at character {at}")]
     Minus { at: usize },
     #[error("the `:` at character {at} means nothing here: put it in quotation marks")]
@@ -71,6 +66,10 @@ pub struct Term {
     /// As the index knows them; at least one.
     pub words: Vec<String>,
     pub is_prefix: bool,
+    /// Of a beginning that is too common to be asked for as it is: all that it stands for.
+    pub spelled: Vec<String>,
+    /// What it takes to ask for it, in words that are looked up.
+    pub effort: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,16 +118,35 @@ impl Query {
         out
     }
 
-    /// Whether there is a term that stands for all words that begin so.
-    pub fn has_prefix(&self) -> bool {
-        fn is_in(node: &Node) -> bool {
+    /// What it takes to ask for it, in words that are looked up.
+    pub fn effort(&self) -> usize {
+        fn sum(node: &Node) -> usize {
             match node {
-                Node::Term(it) => it.is_prefix,
-                Node::All(parts) | Node::Any(parts) => parts.iter().any(is_in),
-                Node::Without(wanted, unwanted) => is_in(wanted) || is_in(unwanted),
+                Node::Term(it) => it.effort,
+                Node::All(parts) | Node::Any(parts) => parts.iter().map(sum).sum(),
+                Node::Without(wanted, unwanted) => sum(wanted) + sum(unwanted),
             }
         }
-        is_in(&self.0)
+        sum(&self.0)
+    }
+
+    /// The terms that stand for all words that begin so.
+    pub fn beginnings(&mut self) -> Vec<&mut Term> {
+        fn gather<'a>(node: &'a mut Node, found: &mut Vec<&'a mut Term>) {
+            match node {
+                Node::Term(it) => found.extend(it.is_prefix.then_some(it)),
+                Node::All(parts) | Node::Any(parts) => {
+                    parts.iter_mut().for_each(|it| gather(it, found));
+                }
+                Node::Without(wanted, unwanted) => {
+                    gather(wanted, found);
+                    gather(unwanted, found);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        gather(&mut self.0, &mut found);
+        found
     }
 
     /// What a find may hold: terms that are not left out.
@@ -149,6 +167,11 @@ impl Query {
 }
 
 impl Term {
+    /// As it was written, without a `*` behind it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     pub fn to_fts(&self) -> String {
         let mut out = String::new();
         render_term(self, &mut out);
@@ -180,9 +203,16 @@ fn render(node: &Node, out: &mut String) {
 }
 
 fn render_term(term: &Term, out: &mut String) {
-    let star = if term.is_prefix { " *" } else { "" };
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     // Writing to a string cannot fail.
-    let _ = write!(out, "\"{}\"{star}", term.text.replace('"', "\"\""));
+    let _ = if !term.spelled.is_empty() {
+        let all: Vec<_> = term.spelled.iter().map(|it| quoted(it)).collect();
+        write!(out, "({})", all.join(" OR "))
+    } else if term.is_prefix {
+        write!(out, "{} *", quoted(&term.text))
+    } else {
+        write!(out, "{}", quoted(&term.text))
+    };
 }
 
 #[cfg(test)]
@@ -207,6 +237,7 @@ mod tests {
             ("fire NOT drill hall", r#"(("fire" NOT "drill") AND "hall")"#),
             ("fire NOT (drill OR test)", r#"("fire" NOT ("drill" OR "test"))"#),
             ("evacuat*", r#""evacuat" *"#),
+            ("f*", r#""f" *"#),
             (r#""gas lea"*"#, r#""gas lea" *"#),
             ("near not and or", r#"("near" AND "not" AND "and" AND "or")"#),
             (
@@ -244,7 +275,6 @@ mod tests {
             ("fi*re", SyntaxError::Star { at: 3 }),
             ("🔥*", SyntaxError::Star { at: 2 }),
             ("\"\"*", SyntaxError::Star { at: 3 }),
-            ("ab*", SyntaxError::ShortPrefix { at: 1 }),
             ("fire -drill", SyntaxError::Minus { at: 6 }),
             ("content:fire", SyntaxError::Colon { at: 8 }),
             ("content:\"fire\"", SyntaxError::Colon { at: 8 }),

@@ -1,12 +1,18 @@
 //! Signs into tokens: words, phrases, operators and parentheses, each with its place.
 
 use super::super::words;
-use super::{MIN_PREFIX, SyntaxError, Term};
+use super::{SyntaxError, Term};
 
 /// `None` if there is no letter or digit in it: the index knows nothing of it.
 pub fn term(text: &str, is_prefix: bool) -> Option<Term> {
     let words: Vec<_> = words::of(text).collect();
-    (!words.is_empty()).then(|| Term { text: text.to_owned(), words, is_prefix })
+    (!words.is_empty()).then(|| Term {
+        text: text.to_owned(),
+        effort: words.len(),
+        words,
+        is_prefix,
+        spelled: Vec::new(),
+    })
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +85,7 @@ impl Lexer {
         }
         let text = self.text(open + 1);
         self.at += 1;
-        self.term(&text, open)
+        self.term(&text)
     }
 
     fn word(&mut self) -> Result<Token, SyntaxError> {
@@ -103,7 +109,7 @@ impl Lexer {
             return Err(SyntaxError::Minus { at: from + 1 });
         }
         self.check_colons(from)?;
-        self.term(&text, from)
+        self.term(&text)
     }
 
     /// A `:` between digits is a time of day, one at the end of a word a colon. Else somebody
@@ -121,8 +127,8 @@ impl Lexer {
         Ok(())
     }
 
-    /// The term that begins at `from`, and the `*` that may stand behind it.
-    fn term(&mut self, text: &str, from: usize) -> Result<Token, SyntaxError> {
+    /// The term of that text, and the `*` that may stand behind it.
+    fn term(&mut self, text: &str) -> Result<Token, SyntaxError> {
         let is_prefix = self.here() == Some('*');
         let term = term(text, is_prefix);
         if !is_prefix {
@@ -134,10 +140,6 @@ impl Lexer {
         let Some(term) = term.filter(|_| ends) else {
             return Err(SyntaxError::Star { at: star });
         };
-        let last = term.words.last().map_or(0, |it| it.chars().count());
-        if last < MIN_PREFIX {
-            return Err(SyntaxError::ShortPrefix { at: from + 1 });
-        }
         Ok(Token::Term(Some(term)))
     }
 }
