@@ -163,6 +163,7 @@ fn said(n: u64, id: u32, content: &str) -> Event {
         sources: if is_caller { "".into() } else { "Help card".into() },
         answered_by: (!is_caller).then_some(AnsweredBy::Card),
         card: None,
+        remote_key: None,
     };
     Event::MessageAdded(MessageAdded {
         call_id: call(n),
@@ -187,7 +188,7 @@ fn fill(dir: &Path) -> (u64, State, Position) {
         if block + 1 < CALLS / OPEN {
             for n in calls.clone() {
                 let reason = EndReason::CallerHungUp;
-                history.happen(Event::CallEnded(CallEnded { call_id: call(n), reason, by: None }));
+                history.happen(Event::CallEnded(CallEnded::new(call(n), reason, None)));
             }
             for call_id in calls.map(call) {
                 history.happen(Event::CallArchived { call_id });

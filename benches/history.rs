@@ -115,11 +115,12 @@ fn call(n: u64, is_open: bool, language: &Language, rng: &mut StdRng) -> Vec<(u6
             sources: sources.into(),
             answered_by: None,
             card: None,
+            remote_key: None,
         });
         events.push((at, Event::MessageAdded(MessageAdded { call_id, message, request: None })));
     }
     if !is_open {
-        let ended = CallEnded { call_id, reason: EndReason::CallerHungUp, by: None };
+        let ended = CallEnded::new(call_id, EndReason::CallerHungUp, None);
         events.push((35_000, Event::CallEnded(ended)));
     }
     events

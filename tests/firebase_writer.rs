@@ -1,9 +1,13 @@
-//! The mirror against the fake database: order, outages, refusals, credentials, restarts.
+//! The mirror against the fake database: order, outages, refusals, credentials, restarts; and both sides come to the same end.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod fakes;
 #[path = "firebase/site.rs"]
 mod site;
 
+#[path = "firebase/convergence.rs"]
+mod convergence;
 #[path = "firebase/credentials.rs"]
 mod credentials;
 #[path = "firebase/order.rs"]

@@ -68,7 +68,7 @@ pub fn start_mirror(
             Vec::new()
         })
     };
-    let source = firebase::follow(Arc::clone(journal), erased);
+    let source = firebase::follow(Arc::clone(journal), config.node.as_str().into(), erased);
     let mirror = Mirror::start(settings, source, journal.bell(), link.status())?;
     link.started(mirror);
     Ok(())

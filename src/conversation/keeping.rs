@@ -86,7 +86,7 @@ impl Turn<'_> {
             if kept.deleted_at.is_some() {
                 return Ok(kept);
             }
-            draft.push(Event::CallDeleted(ByPerson { call_id: id, by: Some(by) }));
+            draft.push(Event::CallDeleted(ByPerson::new(id, Some(by))));
             Ok(Kept { deleted_at: Some(draft.now), ..kept })
         })
         .await
@@ -104,7 +104,7 @@ impl Turn<'_> {
     ) -> Result<Committed<Kept>, KeepingError> {
         self.change(id, found, move |draft, kept| {
             if kept.deleted_at.is_some() {
-                draft.push(Event::CallRestored(ByPerson { call_id: id, by: Some(by) }));
+                draft.push(Event::CallRestored(ByPerson::new(id, Some(by))));
             }
             Ok(Kept { deleted_at: None, ..kept })
         })
@@ -151,7 +151,7 @@ impl Turn<'_> {
                 };
                 let mut n_deleted = 0;
                 for call_id in ids.into_iter().filter(is_due) {
-                    draft.push(Event::CallDeleted(ByPerson { call_id, by: None }));
+                    draft.push(Event::CallDeleted(ByPerson::new(call_id, None)));
                     n_deleted += 1;
                 }
                 Ok(n_deleted)
@@ -183,7 +183,7 @@ impl Turn<'_> {
                 }
                 for call_id in ids {
                     may_go(state, call_id)?;
-                    draft.push(Event::CallErased(ByPerson { call_id, by: by.clone() }));
+                    draft.push(Event::CallErased(ByPerson::new(call_id, by.clone())));
                 }
                 Ok(state.seq() + 1)
             })

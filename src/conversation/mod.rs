@@ -3,5 +3,6 @@
 pub mod cards;
 pub mod desk;
 pub mod keeping;
+pub mod merging;
 pub mod model;
 pub mod triage;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallId, CardStep, ConversationId, Label, Message, MessageId, PhoneNumber, Role, Seq, Timestamp,
-    Urgency,
+    CallId, CardStep, ConversationId, Edits, Field, Label, Message, MessageId, Note, PhoneNumber,
+    Role, Seq, Timestamp, Urgency,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,6 +98,12 @@ pub struct Call {
     pub deleted_at: Option<Timestamp>,
     /// Kept whatever the policy says, until somebody lifts it.
     pub legal_hold: bool,
+    /// What supervisors wrote about it.
+    pub admin_notes: Option<Note>,
+    /// What was done in the end.
+    pub final_action: Option<Note>,
+    /// Who set what last.
+    pub edits: Edits,
     /// In order; the message of id n stands at n - 1.
     pub messages: Vec<Arc<Message>>,
     /// How often the caller spoke.
@@ -127,6 +133,21 @@ impl Call {
 
     pub fn next_message_id(&self) -> MessageId {
         MessageId(u32::try_from(self.messages.len() + 1).unwrap_or(u32::MAX))
+    }
+
+    /// As published; of a deletion only that it was made, since each side has a time of its own.
+    pub fn value_of(&self, field: Field) -> Option<Note> {
+        match field {
+            Field::AdminId => self.admin_id.as_ref().filter(|_| self.is_held()).map(Note::from),
+            Field::Urgency => Note::parse(self.urgency.as_str()).ok(),
+            Field::AdminNotes => self.admin_notes.clone(),
+            Field::FinalAction => self.final_action.clone(),
+            Field::DeletedAt => self.deleted_at.map(|_| Note::deleted()),
+        }
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.status == CallStatus::Takeover
     }
 
     /// Where the latest answer stood in its card.

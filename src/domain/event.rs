@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertId, Call, CallId, CallStatus, EndReason, Label, Medium, Message, MessageId, PhoneNumber,
-    Timestamp, Urgency,
+    AlertId, Call, CallId, CallStatus, Conflict, ConflictId, EndReason, Label, Medium, Message,
+    MessageId, Note, PhoneNumber, Run, Source, Timestamp, Urgency,
 };
 
 /// One fact. Everything that Aurora knows is the fold of these in order.
@@ -34,6 +34,11 @@ pub enum Event {
     CallErased(ByPerson),
     /// A call that began elsewhere, whole.
     CallImported(Arc<Call>),
+    /// Both sides of the mirror had changed the same value; one of the changes went under.
+    ConflictFound(Arc<Conflict>),
+    ConflictSettled(ConflictSettled),
+    /// A piece of work is finished.
+    RunRecorded(Arc<Run>),
     /// What stood here could not be read and was set aside by a repair.
     RecordLost,
 }
@@ -44,6 +49,24 @@ pub struct ByPerson {
     pub call_id: CallId,
     /// Absent when the policy did it.
     pub by: Option<Label>,
+    pub source: Source,
+}
+
+impl ByPerson {
+    /// Done here.
+    pub fn new(call_id: CallId, by: Option<Label>) -> Self {
+        Self { call_id, by, source: Source::Aurora }
+    }
+}
+
+/// Somebody has looked at a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictSettled {
+    pub conflict_id: ConflictId,
+    pub call_id: CallId,
+    /// Whether the value that went under was put back.
+    pub is_restored: bool,
+    pub by: Label,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -76,14 +99,31 @@ pub struct CallUpdated {
     pub status: Option<CallStatus>,
     pub admin_id: Option<Label>,
     pub legal_hold: Option<bool>,
+    /// An empty one takes it away; as with the next.
+    pub admin_notes: Option<Note>,
+    pub final_action: Option<Note>,
     /// The person who did it; absent when rules or the model did.
     pub by: Option<Label>,
+    pub source: Source,
+    /// When it was done there, by the database's clock. Absent for what was done here.
+    pub edited_at: Option<Timestamp>,
 }
 
 impl CallUpdated {
     /// No new value yet.
     pub fn of(call_id: CallId, by: Option<Label>) -> Self {
-        Self { call_id, urgency: None, status: None, admin_id: None, legal_hold: None, by }
+        Self {
+            call_id,
+            urgency: None,
+            status: None,
+            admin_id: None,
+            legal_hold: None,
+            admin_notes: None,
+            final_action: None,
+            by,
+            source: Source::Aurora,
+            edited_at: None,
+        }
     }
 }
 
@@ -92,6 +132,14 @@ pub struct CallEnded {
     pub call_id: CallId,
     pub reason: EndReason,
     pub by: Option<Label>,
+    pub source: Source,
+}
+
+impl CallEnded {
+    /// Done here.
+    pub fn new(call_id: CallId, reason: EndReason, by: Option<Label>) -> Self {
+        Self { call_id, reason, by, source: Source::Aurora }
+    }
 }
 
 /// Something that a supervisor must look at.
@@ -146,6 +194,9 @@ impl Event {
                 Some(it.call_id)
             }
             Self::CallImported(it) => Some(it.id),
+            Self::ConflictFound(it) => Some(it.call_id),
+            Self::ConflictSettled(it) => Some(it.call_id),
+            Self::RunRecorded(it) => it.call_id,
             Self::AlertAcknowledged(_) | Self::RecordLost => None,
         }
     }

@@ -81,6 +81,14 @@ prefixed_ulid!(
     /// `alert_` and a ULID.
     AlertId, "alert_", "alert_01JD…"
 );
+prefixed_ulid!(
+    /// `conflict_` and a ULID.
+    ConflictId, "conflict_", "conflict_01JD…"
+);
+prefixed_ulid!(
+    /// `run_` and a ULID: when the work began, and a digest of what it was.
+    RunId, "run_", "run_01JD…"
+);
 
 impl CallId {
     pub fn conversation(self) -> ConversationId {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CardStep, MessageId, Timestamp};
+use super::{CardStep, Label, MessageId, Timestamp};
 
 /// Who said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,4 +69,6 @@ pub struct Message {
     pub answered_by: Option<AnsweredBy>,
     /// Which step of which card this is.
     pub card: Option<CardStep>,
+    /// Its key in the Realtime Database, if it was written there first.
+    pub remote_key: Option<Label>,
 }

@@ -2,12 +2,15 @@
 
 mod call;
 mod card_step;
+mod edit;
 mod event;
 mod id;
 mod message;
 mod phone;
 mod published;
 mod record;
+mod remote;
+mod run;
 mod state;
 mod stored;
 mod text;
@@ -17,18 +20,21 @@ mod urgency;
 
 pub use call::{Call, CallStatus, EndReason, Medium, REQUESTS_KEPT};
 pub use card_step::CardStep;
+pub use edit::{Conflict, Edited, Edits, Field, Side, Source, Taken, Why};
 pub use event::{
-    Alert, AlertAcknowledged, AlertKind, ByPerson, CallEnded, CallStarted, CallUpdated, Event,
-    MessageAdded,
+    Alert, AlertAcknowledged, AlertKind, ByPerson, CallEnded, CallStarted, CallUpdated,
+    ConflictSettled, Event, MessageAdded,
 };
-pub use id::{AlertId, BadId, CallId, ConversationId, MessageId};
+pub use id::{AlertId, BadId, CallId, ConflictId, ConversationId, MessageId, RunId};
 pub use message::{AnsweredBy, Message, Role};
 pub use phone::PhoneNumber;
 pub use published::{PublishedCall, PublishedMessage, SyncStatus, WithId};
 pub use record::{JournalId, NotA, Position, Record, Seq};
-pub use state::{ALERTS_KEPT, ENDED_KEPT, ENDED_KEPT_FOR, State};
+pub use remote::{RemoteCall, RemoteEdit, RemoteMessage};
+pub use run::{Run, RunStatus, Seconds};
+pub use state::{ALERTS_KEPT, CONFLICTS_KEPT, ENDED_KEPT, ENDED_KEPT_FOR, Notices, State};
 pub use stored::{StoredCall, StoredCallRef, StoredMessage, StoredMessages};
-pub use text::{BadText, Label, Utterance, clean};
+pub use text::{BadText, Label, Note, Utterance, clean};
 pub use timestamp::Timestamp;
 pub use topic::Topic;
 pub use urgency::Urgency;

@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::{
-    AnsweredBy, Call, CallId, CallStatus, ConversationId, Label, Medium, Message, PhoneNumber,
-    Role, Timestamp, Urgency,
+    AnsweredBy, Call, CallId, CallStatus, ConversationId, Label, Medium, Message, Note,
+    PhoneNumber, Role, Timestamp, Urgency,
 };
 
 /// How far the mirror is with something: a comparison of its sequence with the mirror's cursor.
@@ -42,6 +42,10 @@ pub struct PublishedCall<'a> {
     pub deleted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub legal_hold: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_notes: Option<&'a Note>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub final_action: Option<&'a Note>,
 }
 
 impl<'a> PublishedCall<'a> {
@@ -63,6 +67,8 @@ impl<'a> PublishedCall<'a> {
             end_reason: call.end_reason,
             deleted_at: call.deleted_at,
             legal_hold: call.legal_hold,
+            admin_notes: call.admin_notes.as_ref(),
+            final_action: call.final_action.as_ref(),
         }
     }
 }

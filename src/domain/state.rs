@@ -12,8 +12,9 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Alert, AlertId, Call, CallEnded, CallId, CallStarted, CallStatus, CallUpdated, ConversationId,
-    Event, MessageAdded, PhoneNumber, REQUESTS_KEPT, Record, Role, Seq, Timestamp,
+    Alert, AlertId, ByPerson, Call, CallEnded, CallId, CallStarted, CallStatus, CallUpdated,
+    Conflict, ConflictId, ConversationId, Edited, Edits, Event, Field, MessageAdded, PhoneNumber,
+    REQUESTS_KEPT, Record, Role, Seq, Taken, Timestamp,
 };
 
 /// How many ended calls stay to be looked at, and for how long. Their words stay in the journal.
@@ -21,6 +22,8 @@ pub const ENDED_KEPT: usize = 1_000;
 pub const ENDED_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 /// How many unacknowledged alerts stay; the oldest go first.
 pub const ALERTS_KEPT: usize = 1_000;
+/// How many conflicts that nobody settled stay; the oldest go first.
+pub const CONFLICTS_KEPT: usize = 1_000;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
@@ -33,12 +36,20 @@ pub struct State {
     /// again, also among calls that ended in the same millisecond.
     ended: VecDeque<CallId>,
     alerts: VecDeque<Arc<Alert>>,
+    conflicts: VecDeque<Arc<Conflict>>,
     seq: Seq,
+}
+
+/// What waits for somebody to look at it, oldest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Notices {
+    pub alerts: Vec<Alert>,
+    pub conflicts: Vec<Conflict>,
 }
 
 impl State {
     /// Puts a stored state together again: calls as they were at `seq`.
-    pub fn restore(calls: Vec<Call>, alerts: Vec<Alert>, seq: Seq) -> Self {
+    pub fn restore(calls: Vec<Call>, notices: Notices, seq: Seq) -> Self {
         let mut state = Self { seq, ..Self::default() };
         let mut ended: Vec<_> = calls.iter().filter(|it| !it.is_open()).map(ended_key).collect();
         ended.sort_unstable();
@@ -49,7 +60,8 @@ impl State {
             }
             state.calls.insert(call.id, Arc::new(call));
         }
-        state.alerts = alerts.into_iter().map(Arc::new).collect();
+        state.alerts = notices.alerts.into_iter().map(Arc::new).collect();
+        state.conflicts = notices.conflicts.into_iter().map(Arc::new).collect();
         state
     }
 
@@ -100,6 +112,22 @@ impl State {
         self.alerts.iter().find(|it| it.alert_id == id)
     }
 
+    pub fn notices(&self) -> Notices {
+        Notices {
+            alerts: self.alerts.iter().map(|it| Alert::clone(it)).collect(),
+            conflicts: self.conflicts.iter().map(|it| Conflict::clone(it)).collect(),
+        }
+    }
+
+    /// Unsettled, oldest first.
+    pub fn conflicts(&self) -> impl Iterator<Item = &Arc<Conflict>> {
+        self.conflicts.iter()
+    }
+
+    pub fn conflict(&self, id: ConflictId) -> Option<&Arc<Conflict>> {
+        self.conflicts.iter().find(|it| it.conflict_id == id)
+    }
+
     /// Takes one record in. What speaks of a call that is not here changes nothing: the call has
     /// ended and left.
     pub fn apply(&mut self, record: &Record) {
@@ -127,17 +155,29 @@ impl State {
                 }
             }
             Event::CallDeleted(it) => {
-                self.change(it.call_id, record, |call| call.deleted_at = Some(record.at));
+                self.delete(it, record, Some(record.at));
             }
-            Event::CallRestored(it) => {
-                self.change(it.call_id, record, |call| call.deleted_at = None)
-            }
+            Event::CallRestored(it) => self.delete(it, record, None),
             Event::CallErased(it) => {
                 self.forget(it.call_id);
                 self.alerts.retain(|own| own.call_id != Some(it.call_id));
+                self.conflicts.retain(|own| own.call_id != it.call_id);
+            }
+            Event::ConflictFound(it) => {
+                if !it.lost.source.is_here() {
+                    let taken = Taken { value: it.lost.value.clone(), seq: record.seq };
+                    self.change(it.call_id, record, |call| call.edits.take_note(it.field, taken));
+                }
+                self.conflicts.push_back(Arc::clone(it));
+                if self.conflicts.len() > CONFLICTS_KEPT {
+                    self.conflicts.pop_front();
+                }
+            }
+            Event::ConflictSettled(it) => {
+                self.conflicts.retain(|own| own.conflict_id != it.conflict_id);
             }
             Event::CallImported(it) => self.import(it, record),
-            Event::RecordLost => {}
+            Event::RunRecorded(_) | Event::RecordLost => {}
         }
     }
 
@@ -161,6 +201,9 @@ impl State {
             admin_id: None,
             deleted_at: None,
             legal_hold: false,
+            admin_notes: None,
+            final_action: None,
+            edits: Edits::default(),
             messages: Vec::new(),
             turns: 0,
             last_admin: None,
@@ -192,16 +235,43 @@ impl State {
 
     fn update(&mut self, event: &CallUpdated, record: &Record) {
         self.change(event.call_id, record, |call| {
+            let edited = Edited {
+                at: event.edited_at.unwrap_or(record.at),
+                by: event.by.clone(),
+                source: event.source,
+                seq: record.seq,
+            };
             if let Some(urgency) = event.urgency {
                 call.urgency = urgency;
+                call.edits.set(Field::Urgency, edited.clone(), call.value_of(Field::Urgency));
+            }
+            if let Some(notes) = &event.admin_notes {
+                call.admin_notes = notes.clone().if_any();
+                let value = call.admin_notes.clone();
+                call.edits.set(Field::AdminNotes, edited.clone(), value);
+            }
+            if let Some(action) = &event.final_action {
+                call.final_action = action.clone().if_any();
+                let value = call.final_action.clone();
+                call.edits.set(Field::FinalAction, edited.clone(), value);
             }
             // Only `CallEnded` ends a call: it has a reason and a time.
             let is_switch = call.is_open() && event.status != Some(CallStatus::Ended);
             if let Some(status) = event.status.filter(|_| is_switch) {
                 call.status = status;
                 call.admin_id = event.admin_id.clone();
+                call.edits.set(Field::AdminId, edited, call.value_of(Field::AdminId));
             }
             call.legal_hold = event.legal_hold.unwrap_or(call.legal_hold);
+        });
+    }
+
+    fn delete(&mut self, event: &ByPerson, record: &Record, deleted_at: Option<Timestamp>) {
+        self.change(event.call_id, record, |call| {
+            call.deleted_at = deleted_at;
+            let (at, by, source, seq) = (record.at, event.by.clone(), event.source, record.seq);
+            let value = call.value_of(Field::DeletedAt);
+            call.edits.set(Field::DeletedAt, Edited { at, by, source, seq }, value);
         });
     }
 

@@ -10,8 +10,9 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
-    AnsweredBy, Call, CallId, CallStatus, CardStep, EndReason, Label, Medium, Message, MessageId,
-    PhoneNumber, PublishedCall, PublishedMessage, Role, Seq, SyncStatus, Timestamp, Urgency,
+    AnsweredBy, Call, CallId, CallStatus, CardStep, Edits, EndReason, Label, Medium, Message,
+    MessageId, Note, PhoneNumber, PublishedCall, PublishedMessage, Role, Seq, SyncStatus,
+    Timestamp, Urgency,
 };
 
 /// A call to be written, without its messages.
@@ -23,6 +24,8 @@ pub struct StoredCallRef<'a> {
     heard: Option<MessageId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     requests: Vec<&'a (Label, MessageId)>,
+    #[serde(skip_serializing_if = "Edits::is_empty")]
+    edits: &'a Edits,
     last_seq: Seq,
 }
 
@@ -32,6 +35,7 @@ impl<'a> StoredCallRef<'a> {
             call: PublishedCall::new(call, sync),
             heard: call.heard,
             requests: call.requests.iter().collect(),
+            edits: &call.edits,
             last_seq: call.last_seq,
         }
     }
@@ -47,14 +51,16 @@ struct StoredMessageRef<'a> {
     message: PublishedMessage<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     card: Option<&'a CardStep>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_key: Option<&'a Label>,
 }
 
 impl Serialize for StoredMessages<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let mut map = out.serialize_map(Some(self.0.len()))?;
         for message in self.0 {
-            let card = message.card.as_ref();
-            let stored = StoredMessageRef { message: (&**message).into(), card };
+            let (card, remote_key) = (message.card.as_ref(), message.remote_key.as_ref());
+            let stored = StoredMessageRef { message: (&**message).into(), card, remote_key };
             map.serialize_entry(&message.id, &stored)?;
         }
         map.end()
@@ -79,6 +85,10 @@ pub struct StoredCall {
     deleted_at: Option<Timestamp>,
     #[serde(default)]
     legal_hold: bool,
+    admin_notes: Option<Note>,
+    final_action: Option<Note>,
+    #[serde(default)]
+    edits: Edits,
     heard: Option<MessageId>,
     #[serde(default)]
     requests: Vec<(Label, MessageId)>,
@@ -94,6 +104,7 @@ pub struct StoredMessage {
     sources: Arc<str>,
     answered_by: Option<AnsweredBy>,
     card: Option<CardStep>,
+    remote_key: Option<Label>,
 }
 
 impl StoredCall {
@@ -122,6 +133,7 @@ impl StoredCall {
                 sources: it.sources,
                 answered_by: it.answered_by,
                 card: it.card,
+                remote_key: it.remote_key,
             }));
         }
         Ok(Call {
@@ -140,6 +152,9 @@ impl StoredCall {
             admin_id: self.admin_id,
             deleted_at: self.deleted_at,
             legal_hold: self.legal_hold,
+            admin_notes: self.admin_notes,
+            final_action: self.final_action,
+            edits: self.edits,
             messages,
             turns,
             last_admin,

@@ -94,6 +94,68 @@ impl Utterance {
     }
 }
 
+/// What a supervisor writes about a call: lines of at most [`Note::MAX_BYTES`] together. An empty
+/// one says that there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize)]
+#[serde(transparent)]
+pub struct Note(Arc<str>);
+
+impl Note {
+    pub const MAX_BYTES: usize = 4_000;
+
+    pub fn parse(text: &str) -> Result<Self, BadText> {
+        let lines: Vec<_> = text.trim().lines().map(clean).collect();
+        let text = lines.join("\n");
+        if text.len() > Self::MAX_BYTES {
+            return Err(BadText::TooLong { got: text.len(), max: Self::MAX_BYTES });
+        }
+        Ok(Self(text.trim().into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Stands for a deletion.
+    pub fn deleted() -> Self {
+        Self("deleted".into())
+    }
+
+    /// `None` if it says nothing.
+    pub fn if_any(self) -> Option<Self> {
+        (!self.is_empty()).then_some(self)
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&Label> for Note {
+    fn from(label: &Label) -> Self {
+        Self(Arc::clone(&label.0))
+    }
+}
+
+impl FromStr for Note {
+    type Err = BadText;
+    fn from_str(text: &str) -> Result<Self, BadText> {
+        Self::parse(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Note {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        parse_str(from)
+    }
+}
+
 /// A short word of a provider or a person: a call's `CallSid`, a language, a supervisor's name.
 /// One line of 1 to 64 visible characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -165,6 +227,12 @@ mod tests {
         fn cleaning_is_final(text in any::<String>()) {
             let once = clean(&text).into_owned();
             prop_assert_eq!(clean(&once), once.as_str());
+        }
+
+        #[test]
+        fn a_note_reads_back_as_it_is(text in "(?s).{0,200}") {
+            let note = Note::parse(&text).unwrap();
+            prop_assert_eq!(Note::parse(note.as_str()), Ok(note));
         }
     }
 }

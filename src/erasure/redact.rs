@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use crate::domain::{
-    Alert, Call, CallId, CallStarted, Event, Message, MessageAdded, PhoneNumber, Record,
+    Alert, Call, CallId, CallStarted, CallUpdated, Conflict, Event, Message, MessageAdded, Note,
+    PhoneNumber, Record, Side,
 };
 
 /// What stands where a name or a number stood.
@@ -36,8 +37,25 @@ pub fn redact(record: &Record, ids: &FxHashSet<CallId>) -> Option<Event> {
             language: None,
             messages: it.messages.iter().map(silent).collect(),
             requests: VecDeque::new(),
+            admin_notes: None,
+            final_action: None,
             ..Call::clone(it)
         })),
+        Event::CallUpdated(it) if it.admin_notes.is_some() || it.final_action.is_some() => {
+            Event::CallUpdated(CallUpdated {
+                admin_notes: it.admin_notes.as_ref().map(|_| Note::default()),
+                final_action: it.final_action.as_ref().map(|_| Note::default()),
+                ..it.clone()
+            })
+        }
+        Event::ConflictFound(it) => {
+            let silent = |side: &Side| Side { value: None, ..side.clone() };
+            Event::ConflictFound(Arc::new(Conflict {
+                kept: silent(&it.kept),
+                lost: silent(&it.lost),
+                ..Conflict::clone(it)
+            }))
+        }
         _ => return None,
     })
 }
@@ -49,5 +67,5 @@ fn nobody(caller: &PhoneNumber) -> PhoneNumber {
 
 fn silent(message: &Arc<Message>) -> Arc<Message> {
     let (content, sources) = ("".into(), "".into());
-    Arc::new(Message { content, sources, card: None, ..Message::clone(message) })
+    Arc::new(Message { content, sources, card: None, remote_key: None, ..Message::clone(message) })
 }

@@ -22,7 +22,12 @@ pub struct Draft<'a> {
     events: &'a mut Vec<Event>,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
+    /// Gathers what a decision writes down, also without a journal.
+    pub fn new(now: Timestamp, events: &'a mut Vec<Event>) -> Self {
+        Self { now, events }
+    }
+
     /// A record has one time: what says when it happened is set to [`Draft::now`].
     pub fn push(&mut self, mut event: Event) {
         match &mut event {
@@ -110,7 +115,7 @@ where
             return false;
         };
         let before = events.len();
-        let mut draft = Draft { now, events };
+        let mut draft = Draft::new(now, events);
         // A defect in one decision must not take the journal with it: `state` is only read, and
         // what the draft got is cut off again.
         let decided = catch_unwind(AssertUnwindSafe(|| decide(state, &mut draft)))

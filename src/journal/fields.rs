@@ -8,9 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domain::{
     Alert, AlertAcknowledged, AlertId, AlertKind, AnsweredBy, ByPerson, Call, CallEnded, CallId,
-    CallStarted, CallStatus, CallUpdated, CardStep, EndReason, Event, Label, Medium, Message,
-    MessageAdded, MessageId, PhoneNumber, Record, Role, Seq, StoredCall, StoredCallRef,
-    StoredMessage, StoredMessages, SyncStatus, Timestamp, Urgency,
+    CallStarted, CallStatus, CallUpdated, CardStep, Conflict, ConflictId, ConflictSettled,
+    EndReason, Event, Label, Medium, Message, MessageAdded, MessageId, Note, PhoneNumber, Record,
+    Role, Run, Seq, Source, StoredCall, StoredCallRef, StoredMessage, StoredMessages, SyncStatus,
+    Timestamp, Urgency,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ enum Kind {
     CallRestored,
     CallErased,
     CallImported,
+    ConflictFound,
+    ConflictSettled,
+    RunRecorded,
     RecordLost,
 }
 
@@ -122,6 +126,24 @@ pub(super) struct Line<'a> {
     legal_hold: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<Whole<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_notes: Option<Note>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    final_action: Option<Note>,
+    #[serde(default, skip_serializing_if = "Source::is_here")]
+    source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_key: Option<Label>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflict: Option<Cow<'a, Conflict>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflict_id: Option<ConflictId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_restored: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Cow<'a, Run>>,
     /// Read, and checked before on the raw bytes; written by hand.
     #[serde(default, rename = "crc", skip_serializing)]
     _crc: Option<Cow<'a, str>>,
@@ -186,6 +208,15 @@ impl<'a> Line<'a> {
             detail: None,
             legal_hold: None,
             call: None,
+            admin_notes: None,
+            final_action: None,
+            source: Source::Aurora,
+            edited_at: None,
+            remote_key: None,
+            conflict: None,
+            conflict_id: None,
+            is_restored: None,
+            run: None,
             _crc: None,
         }
     }
@@ -209,6 +240,7 @@ impl<'a> Line<'a> {
                 answered_by: it.message.answered_by,
                 card: it.message.card.clone(),
                 request: it.request.clone(),
+                remote_key: it.message.remote_key.clone(),
                 ..Self::new(record, Kind::MessageAdded)
             },
             Event::CallUpdated(it) => Self {
@@ -216,7 +248,11 @@ impl<'a> Line<'a> {
                 status: it.status,
                 admin_id: it.admin_id.clone(),
                 legal_hold: it.legal_hold,
+                admin_notes: it.admin_notes.clone(),
+                final_action: it.final_action.clone(),
                 by: it.by.clone(),
+                source: it.source,
+                edited_at: it.edited_at,
                 ..Self::new(record, Kind::CallUpdated)
             },
             Event::WordsHeard { message_id, .. } => {
@@ -225,6 +261,7 @@ impl<'a> Line<'a> {
             Event::CallEnded(it) => Self {
                 reason: Some(it.reason),
                 by: it.by.clone(),
+                source: it.source,
                 ..Self::new(record, Kind::CallEnded)
             },
             Event::AlertRaised(it) => Self {
@@ -246,12 +283,29 @@ impl<'a> Line<'a> {
                 let call = Some(Whole::Written(it));
                 Self { call, ..Self::new(record, Kind::CallImported) }
             }
+            // Its call stands in it.
+            Event::ConflictFound(it) => Self {
+                call_id: None,
+                conflict: Some(Cow::Borrowed(it)),
+                ..Self::new(record, Kind::ConflictFound)
+            },
+            Event::ConflictSettled(it) => Self {
+                conflict_id: Some(it.conflict_id),
+                is_restored: Some(it.is_restored),
+                by: Some(it.by.clone()),
+                ..Self::new(record, Kind::ConflictSettled)
+            },
+            Event::RunRecorded(it) => Self {
+                call_id: None,
+                run: Some(Cow::Borrowed(it)),
+                ..Self::new(record, Kind::RunRecorded)
+            },
             Event::RecordLost => Self::new(record, Kind::RecordLost),
         }
     }
 
     fn by_person(record: &'a Record, kind: Kind, it: &ByPerson) -> Self {
-        Self { by: it.by.clone(), ..Self::new(record, kind) }
+        Self { by: it.by.clone(), source: it.source, ..Self::new(record, kind) }
     }
 
     pub(super) fn into_record(self, repeated: &mut Repeated) -> Result<Record, String> {
@@ -260,6 +314,8 @@ impl<'a> Line<'a> {
         }
         let call_id = self.call_id;
         let call = || need(call_id, "call_id");
+        let (by, source) = (self.by, self.source);
+        let by_person = |by| Ok::<_, String>(ByPerson { call_id: call()?, by, source });
         let event = match self.kind {
             Kind::CallStarted => Event::CallStarted(CallStarted {
                 call_id: call()?,
@@ -280,6 +336,7 @@ impl<'a> Line<'a> {
                     sources: repeated.sources(&need(self.sources, "sources")?),
                     answered_by: self.answered_by,
                     card: self.card,
+                    remote_key: self.remote_key,
                 }),
                 request: self.request,
             }),
@@ -289,7 +346,11 @@ impl<'a> Line<'a> {
                 status: self.status,
                 admin_id: self.admin_id,
                 legal_hold: self.legal_hold,
-                by: self.by,
+                admin_notes: self.admin_notes,
+                final_action: self.final_action,
+                by,
+                source,
+                edited_at: self.edited_at,
             }),
             Kind::WordsHeard => Event::WordsHeard {
                 call_id: call()?,
@@ -298,7 +359,8 @@ impl<'a> Line<'a> {
             Kind::CallEnded => Event::CallEnded(CallEnded {
                 call_id: call()?,
                 reason: need(self.reason, "reason")?,
-                by: self.by,
+                by,
+                source,
             }),
             Kind::AlertRaised => Event::AlertRaised(Alert {
                 alert_id: need(self.alert_id, "alert_id")?,
@@ -309,18 +371,28 @@ impl<'a> Line<'a> {
             }),
             Kind::AlertAcknowledged => Event::AlertAcknowledged(AlertAcknowledged {
                 alert_id: need(self.alert_id, "alert_id")?,
-                by: need(self.by, "by")?,
+                by: need(by, "by")?,
             }),
             Kind::CallArchived => Event::CallArchived { call_id: call()? },
-            Kind::CallDeleted => Event::CallDeleted(ByPerson { call_id: call()?, by: self.by }),
-            Kind::CallRestored => Event::CallRestored(ByPerson { call_id: call()?, by: self.by }),
-            Kind::CallErased => Event::CallErased(ByPerson { call_id: call()?, by: self.by }),
+            Kind::CallDeleted => Event::CallDeleted(by_person(by)?),
+            Kind::CallRestored => Event::CallRestored(by_person(by)?),
+            Kind::CallErased => Event::CallErased(by_person(by)?),
             Kind::CallImported => {
                 let Some(Whole::Read(it)) = self.call else {
                     return Err("`call` is missing".to_owned());
                 };
                 Event::CallImported(Arc::new(it.call.into_call(call()?, it.messages)?))
             }
+            Kind::ConflictFound => {
+                Event::ConflictFound(Arc::new(need(self.conflict, "conflict")?.into_owned()))
+            }
+            Kind::ConflictSettled => Event::ConflictSettled(ConflictSettled {
+                conflict_id: need(self.conflict_id, "conflict_id")?,
+                call_id: call()?,
+                is_restored: need(self.is_restored, "is_restored")?,
+                by: need(by, "by")?,
+            }),
+            Kind::RunRecorded => Event::RunRecorded(Arc::new(need(self.run, "run")?.into_owned())),
             Kind::RecordLost => Event::RecordLost,
         };
         Ok(Record { seq: self.seq, at: self.at, node: repeated.node(&self.node), event })

@@ -16,8 +16,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::{
-    Alert, AlertId, AlertKind, Call, CallId, ConversationId, JournalId, MessageId, Position, Seq,
-    State, StoredCall, StoredCallRef, StoredMessage, StoredMessages, SyncStatus, Timestamp,
+    Alert, AlertId, AlertKind, Call, CallId, Conflict, ConversationId, JournalId, MessageId,
+    Notices, Position, Seq, State, StoredCall, StoredCallRef, StoredMessage, StoredMessages,
+    SyncStatus, Timestamp,
 };
 use crate::journal::Journal;
 
@@ -65,6 +66,7 @@ pub fn write(
         active_calls: Calls { calls: &calls, sync_of },
         active_conversations: Conversations(&calls),
         alerts: state.alerts().map(|it| &**it).collect(),
+        conflicts: state.conflicts().map(|it| &**it).collect(),
         journal_id: position.journal.as_str(),
         journal_seq: position.seq,
     };
@@ -185,6 +187,8 @@ struct Total<'a> {
     active_calls: Calls<'a>,
     active_conversations: Conversations<'a>,
     alerts: Vec<&'a Alert>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conflicts: Vec<&'a Conflict>,
     journal_id: &'a str,
     journal_seq: Seq,
 }
@@ -225,6 +229,8 @@ struct StoredTotal {
     active_conversations: BTreeMap<ConversationId, StoredConversation>,
     #[serde(default)]
     alerts: Vec<StoredAlert>,
+    #[serde(default)]
+    conflicts: Vec<Conflict>,
     journal_id: String,
     journal_seq: Seq,
 }
@@ -260,7 +266,8 @@ impl StoredTotal {
             detail: it.detail,
             at: it.at,
         });
-        let state = State::restore(calls, alerts.collect(), self.journal_seq);
+        let notices = Notices { alerts: alerts.collect(), conflicts: self.conflicts };
+        let state = State::restore(calls, notices, self.journal_seq);
         Ok((state, Position { journal, seq: self.journal_seq }))
     }
 }

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aurora::domain::{
-    Call, CallEnded, CallId, CallStarted, CallStatus, EndReason, Event, JournalId, Label, Medium,
-    Message, MessageAdded, MessageId, PhoneNumber, Position, Record, Role, Seq, Timestamp, Urgency,
+    Call, CallEnded, CallId, CallStarted, CallStatus, Edits, EndReason, Event, JournalId, Label,
+    Medium, Message, MessageAdded, MessageId, PhoneNumber, Position, Record, Role, Seq, Timestamp,
+    Urgency,
 };
 use aurora::readers::archive::{
     CallerFilter, Deleted, Filters, Find, HistoryQuestion, PastCall, Query, Reads, SearchQuestion,
@@ -82,6 +83,9 @@ impl Archive {
             deleted_at: (!is_open && rng.random_range(0..8) == 0)
                 .then(|| Timestamp::from_millis(started + 60_000)),
             legal_hold: false,
+            admin_notes: None,
+            final_action: None,
+            edits: Edits::default(),
             turns: 0,
             last_admin: None,
             heard: None,
@@ -130,7 +134,7 @@ impl Archive {
                 }),
             ),
             (at, Event::MessageAdded(MessageAdded { call_id, message, request: None })),
-            (at, Event::CallEnded(CallEnded { call_id, reason: EndReason::HangUp, by: None })),
+            (at, Event::CallEnded(CallEnded::new(call_id, EndReason::HangUp, None))),
         ]);
         call_id
     }
@@ -221,5 +225,6 @@ pub fn message(id: u32, began_ms: i64, rng: &mut StdRng) -> Message {
         sources: "".into(),
         answered_by: None,
         card: None,
+        remote_key: None,
     }
 }

@@ -32,6 +32,7 @@ fn past(n: u16, days: i64, urgency: Urgency, deleted: Option<i64>, legal_hold: b
         sources: "".into(),
         answered_by: None,
         card: None,
+        remote_key: None,
     };
     let caller = PhoneNumber::parse(&format!("+1555888{n:04}")).unwrap();
     Call {
@@ -50,6 +51,9 @@ fn past(n: u16, days: i64, urgency: Urgency, deleted: Option<i64>, legal_hold: b
         admin_id: None,
         deleted_at: deleted.map(|days| Timestamp::from_millis(now - days * DAY)),
         legal_hold,
+        admin_notes: None,
+        final_action: None,
+        edits: Default::default(),
         messages: vec![Arc::new(message)],
         turns: 1,
         last_admin: None,

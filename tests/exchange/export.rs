@@ -61,7 +61,10 @@ async fn what_was_said_and_done_on_a_server_is_exported() {
     assert_eq!(calls.len(), 1);
     for (name, value) in before["call"].as_object().unwrap() {
         let is_kept = calls[0].get(name) == Some(value);
-        assert!(is_kept || ["sync_status", "last_seq", "heard"].contains(&name.as_str()), "{name}");
+        assert!(
+            is_kept || ["sync_status", "last_seq", "heard", "edits"].contains(&name.as_str()),
+            "{name}"
+        );
     }
     assert_eq!(calls[0]["messages"].as_array().unwrap().len(), 3);
     for (said, exported) in before["conversation"]["messages"]

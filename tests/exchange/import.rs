@@ -249,7 +249,7 @@ fn words(message: &Value) -> String {
 fn without_places(mut total: Value) -> (Value, Value) {
     for (_, call) in total["active_calls"].as_object_mut().expect("calls") {
         let call = call.as_object_mut().expect("a call is an object");
-        call.retain(|name, _| name != "last_seq" && name != "sync_status");
+        call.retain(|name, _| !["last_seq", "sync_status", "edits"].contains(&name.as_str()));
     }
     (total["active_calls"].take(), total["active_conversations"].take())
 }

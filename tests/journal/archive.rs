@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs;
 
-use aurora::domain::{Call, Event, JournalId, Position, Record, State};
+use aurora::domain::{Call, Edits, Event, JournalId, Position, Record, State};
 use aurora::journal::Journal;
 use aurora::readers::archive::{self, Store};
 use proptest::prelude::*;
@@ -14,7 +14,8 @@ use crate::support::{folder, open, say_words, segments, settings};
 
 /// As the archive knows it: what only a call that goes on needs is not kept.
 fn archived(call: &Call) -> Call {
-    Call { heard: None, requests: VecDeque::new(), last_seq: 0, ..call.clone() }
+    let (requests, edits) = (VecDeque::new(), Edits::default());
+    Call { heard: None, requests, edits, last_seq: 0, ..call.clone() }
 }
 
 /// Calls as they were with all records, none having left. An id is given to one call, and a number

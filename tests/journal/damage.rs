@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use aurora::domain::{JournalId, Position, State};
+use aurora::domain::{JournalId, Notices, Position, State};
 use aurora::journal::line::{FORMAT, Header, write_header};
 use aurora::journal::{Journal, JournalError};
 
@@ -241,7 +241,7 @@ fn a_stored_state_that_does_not_fit_is_refused() {
     let torn = [fs::read(&last).unwrap(), b"{\"seq\":".to_vec()].concat();
     fs::write(&last, torn).unwrap();
     let other = JournalId::from_bits(99);
-    let at = |seq| State::restore(Vec::new(), Vec::new(), seq);
+    let at = |seq| State::restore(Vec::new(), Notices::default(), seq);
     let start = |state, journal, seq| {
         let before = files(dir.path());
         let opened = Journal::open(settings(dir.path()), Some((state, Position { journal, seq })));

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use aurora::domain::{CallStatus, EndReason, Event, Position, Record, Role, State, Urgency};
+use aurora::domain::{
+    CallStatus, EndReason, Event, Field, Position, Record, Role, Source, State, Urgency,
+};
 use aurora::journal::line::{read_header, read_record, write_header, write_record};
 
 use crate::support::{call, files, folder, lines, open, records, say_words, segments, seqs};
@@ -69,7 +71,14 @@ fn a_journal_of_version_2_reads_to_the_state_that_it_told() {
     let journal = open(dir.path());
 
     let state = journal.snapshot();
-    assert_eq!((journal.head(), state.n_open(), state.calls().len()), (12, 0, 1));
+    assert_eq!((journal.head(), state.n_open(), state.calls().len()), (20, 0, 2));
+    let remote = state.call("call_00000000000000000000000004".parse().unwrap()).unwrap();
+    assert_eq!(remote.messages[0].remote_key.as_ref().unwrap().as_str(), "-OhqqeV-0123456789ab");
+    assert_eq!(remote.admin_notes.as_ref().unwrap().as_str(), "Two people.\nHall 3.");
+    let holder = remote.edits.last(Field::AdminId).unwrap();
+    assert_eq!((holder.source, holder.seq), (Source::Firebase, 14));
+    assert_eq!(holder.at.to_string(), "2026-11-21T08:59:58.120Z");
+    assert_eq!(state.conflicts().count(), 0);
     let fire = state.ended_by_sid("CA0123456789abcdef0123456789abcdef").unwrap();
     assert_eq!((fire.urgency, fire.legal_hold, fire.last_seq), (Urgency::Critical, false, 5));
     assert_eq!(fire.deleted_at.unwrap().to_string(), "2026-11-21T09:00:04.000Z");
@@ -130,6 +139,9 @@ fn the_golden_files_hold_every_type_of_record() {
             "call_restored",
             "call_erased",
             "call_imported",
+            "conflict_found",
+            "conflict_settled",
+            "run_recorded",
             "record_lost",
         ],
     ];
@@ -157,6 +169,9 @@ fn the_golden_files_hold_every_type_of_record() {
                 | Event::CallRestored(_)
                 | Event::CallErased(_)
                 | Event::CallImported(_)
+                | Event::ConflictFound(_)
+                | Event::ConflictSettled(_)
+                | Event::RunRecorded(_)
                 | Event::RecordLost => {}
             }
         }

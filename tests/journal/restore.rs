@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aurora::domain::{
-    Alert, AlertAcknowledged, AlertId, AlertKind, AnsweredBy, ByPerson, Call, CallEnded,
-    CallStatus, CallUpdated, CardStep, ENDED_KEPT, EndReason, Event, Label, Medium, Message,
-    MessageAdded, MessageId, PhoneNumber, Record, Role, Seq, State, Timestamp, Urgency,
+    Alert, AlertAcknowledged, AlertId, AlertKind, AnsweredBy, ByPerson, Call, CallEnded, CallId,
+    CallStatus, CallUpdated, CardStep, Conflict, ConflictId, ConflictSettled, ENDED_KEPT, Edits,
+    EndReason, Event, Field, Label, Medium, Message, MessageAdded, MessageId, Note, PhoneNumber,
+    Record, Role, Run, RunId, RunStatus, Seconds, Seq, Side, Source, State, Timestamp, Urgency,
+    Why,
 };
 use aurora::journal::Journal;
 use aurora::journal::line::{read_record, write_record};
@@ -48,25 +50,56 @@ fn event() -> impl Strategy<Value = Event> {
             Event::CallStarted(aurora::domain::CallStarted { call_sid: sid, urgency, ..it })
         },
     );
-    let message =
-        (id(), role, any::<String>(), of(select(AnsweredBy::ALL.to_vec())), of(card), of(label()))
-            .prop_map(|(call_id, role, content, answered_by, card, request)| {
-                let message = Message {
-                    id: MessageId(1),
-                    role,
-                    sources: content.chars().rev().collect::<String>().into(),
-                    content: content.into(),
-                    timestamp: Timestamp::default(),
-                    answered_by,
-                    card,
-                };
-                Event::MessageAdded(MessageAdded { call_id, message: Arc::new(message), request })
-            });
-    let update = (id(), of(urgency()), of(status), of(label()), of(any::<bool>()), of(label()))
-        .prop_map(|(call_id, urgency, status, admin_id, legal_hold, by)| {
-            Event::CallUpdated(CallUpdated { call_id, urgency, status, admin_id, legal_hold, by })
+    let message = (
+        id(),
+        role,
+        any::<String>(),
+        of(select(AnsweredBy::ALL.to_vec())),
+        of(card),
+        of(label()),
+        of(label()),
+    )
+        .prop_map(|(call_id, role, content, answered_by, card, request, remote_key)| {
+            let message = Message {
+                id: MessageId(1),
+                role,
+                sources: content.chars().rev().collect::<String>().into(),
+                content: content.into(),
+                timestamp: Timestamp::default(),
+                answered_by,
+                card,
+                remote_key,
+            };
+            Event::MessageAdded(MessageAdded { call_id, message: Arc::new(message), request })
         });
-    let by_person = || (id(), of(label())).prop_map(|(call_id, by)| ByPerson { call_id, by });
+    let values =
+        (of(urgency()), of(status), of(label()), of(any::<bool>()), of(note()), of(note()));
+    let update = (id(), values, of(label()), source(), of(0..9_000_i64)).prop_map(
+        |(call_id, values, by, source, edited_at)| {
+            let (urgency, status, admin_id, legal_hold, admin_notes, final_action) = values;
+            let edited_at = edited_at.map(Timestamp::from_millis);
+            Event::CallUpdated(CallUpdated {
+                call_id,
+                urgency,
+                status,
+                admin_id,
+                legal_hold,
+                admin_notes,
+                final_action,
+                by,
+                source,
+                edited_at,
+            })
+        },
+    );
+    let by_person = || {
+        (id(), of(label()), source()).prop_map(|(call_id, by, source)| ByPerson {
+            call_id,
+            by,
+            source,
+        })
+    };
+    let conflict = || (0..6_u128).prop_map(|it| ConflictId(Ulid(it)));
     prop_oneof![
         4 => start,
         6 => message,
@@ -75,8 +108,21 @@ fn event() -> impl Strategy<Value = Event> {
             call_id,
             message_id: MessageId(it)
         }),
-        4 => (id(), reason, of(label()))
-            .prop_map(|(call_id, reason, by)| Event::CallEnded(CallEnded { call_id, reason, by })),
+        4 => (id(), reason, of(label()), source()).prop_map(|(call_id, reason, by, source)| {
+            Event::CallEnded(CallEnded { call_id, reason, by, source })
+        }),
+        1 => (conflict(), id(), select(Field::ALL.to_vec()), why(), side(), side()).prop_map(
+            |(conflict_id, call_id, field, why, kept, lost)| {
+                let conflict = Conflict { conflict_id, call_id, field, why, kept, lost };
+                Event::ConflictFound(Arc::new(conflict))
+            }
+        ),
+        1 => (conflict(), id(), any::<bool>(), label()).prop_map(
+            |(conflict_id, call_id, is_restored, by)| {
+                Event::ConflictSettled(ConflictSettled { conflict_id, call_id, is_restored, by })
+            }
+        ),
+        1 => run(of(id()).boxed()),
         1 => (alert(), kind, of(id()), ".{0,9}").prop_map(|(alert_id, kind, call_id, detail)| {
             let at = Timestamp::default();
             Event::AlertRaised(Alert { alert_id, kind, call_id, detail: detail.into(), at })
@@ -90,6 +136,51 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (alert(), label())
             .prop_map(|(alert_id, by)| Event::AlertAcknowledged(AlertAcknowledged { alert_id, by })),
     ]
+}
+
+fn note() -> impl Strategy<Value = Note> {
+    "(?s).{0,20}".prop_filter_map("a note", |it| Note::parse(&it).ok())
+}
+
+fn source() -> impl Strategy<Value = Source> {
+    select(vec![Source::Aurora, Source::Firebase])
+}
+
+fn why() -> impl Strategy<Value = Why> {
+    select(vec![Why::Older, Why::Safety, Why::Refused])
+}
+
+fn side() -> impl Strategy<Value = Side> {
+    (of(note()), of(label()), 0..9_000_i64, source()).prop_map(|(value, by, at, source)| Side {
+        value,
+        by,
+        at: Timestamp::from_millis(at),
+        source,
+    })
+}
+
+fn run(call_id: BoxedStrategy<Option<CallId>>) -> impl Strategy<Value = Event> {
+    let seconds = || (0.0..9e6_f64).prop_map(|it| Seconds::new(it).unwrap());
+    let times = (seconds(), seconds(), seconds());
+    let status = select(RunStatus::ALL.to_vec());
+    (0..9_u128, label(), note(), status, times, any::<u32>(), of(note()), call_id).prop_map(
+        |(id, slug, command, status, times, lines_migrated, report_path, call_id)| {
+            Event::RunRecorded(Arc::new(Run {
+                run_id: RunId(Ulid(id)),
+                user_id: command.clone(),
+                timestamp: Timestamp::from_millis(9_000),
+                slug,
+                command,
+                status,
+                duration_seconds: times.0,
+                automation_seconds: times.1,
+                lines_migrated,
+                manual_estimate_seconds: times.2,
+                report_path,
+                call_id,
+            }))
+        },
+    )
 }
 
 /// A call from elsewhere: open or ended, held or not, with words of its own times.
@@ -120,6 +211,9 @@ fn imported() -> impl Strategy<Value = Event> {
                 admin_id: None,
                 deleted_at: None,
                 legal_hold,
+                admin_notes: None,
+                final_action: None,
+                edits: Edits::default(),
                 turns: messages.iter().map(|it| u32::from(it.role == Role::User)).sum(),
                 last_admin: last_admin.map(|it| it.id),
                 messages,
@@ -140,6 +234,7 @@ fn message(id: u32, (text, is_admin, after): &(String, bool, i64), began: i64) -
         sources: "".into(),
         answered_by: None,
         card: None,
+        remote_key: None,
     })
 }
 
@@ -195,8 +290,7 @@ pub fn happen(steps: Vec<Step>) -> Vec<Record> {
 
 fn store_and_restore(state: &State) -> State {
     let calls = state.calls().map(|it| it.as_ref().clone()).collect();
-    let alerts = state.alerts().map(|it| it.as_ref().clone()).collect();
-    State::restore(calls, alerts, state.seq())
+    State::restore(calls, state.notices(), state.seq())
 }
 
 proptest! {
@@ -248,8 +342,7 @@ fn calls_that_ended_in_one_instant_leave_in_the_same_order_after_a_restart() {
     for n in (1..=n_calls).rev() {
         state.apply(&next(started(n)));
     }
-    let end =
-        |n| Event::CallEnded(CallEnded { call_id: call(n), reason: EndReason::HangUp, by: None });
+    let end = |n| Event::CallEnded(CallEnded::new(call(n), EndReason::HangUp, None));
     for n in (6..=n_calls).rev() {
         state.apply(&next(end(n)));
     }

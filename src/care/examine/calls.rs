@@ -8,7 +8,7 @@ use std::mem;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::domain::{Call, CallId, Event, JournalId, Message, Record, Seq, State};
+use crate::domain::{Call, CallId, Edits, Event, JournalId, Message, Notices, Record, Seq, State};
 use crate::readers::archive::Look;
 
 /// Ended calls that wait for what may still be said about them.
@@ -95,7 +95,8 @@ impl<'a> Calls<'a> {
                         self.ended.push_back(id);
                     }
                 } else if let Some((_, call)) = self.doubtful.get_mut(&id) {
-                    let mut state = State::restore(vec![call.clone()], Vec::new(), record.seq - 1);
+                    let mut state =
+                        State::restore(vec![call.clone()], Notices::default(), record.seq - 1);
                     state.apply(record);
                     if let Some(changed) = state.call(id) {
                         *call = Call::clone(changed);
@@ -204,7 +205,7 @@ fn is_same(told: &Call, archived: &Call) -> bool {
     let plain = |call: &Call| {
         let mut call = call.clone();
         call.requests.clear();
-        (call.heard, call.last_seq) = (None, 0);
+        (call.heard, call.last_seq, call.edits) = (None, 0, Edits::default());
         call
     };
     plain(told) == plain(archived)

@@ -13,7 +13,8 @@ use crate::care::folder;
 use crate::care::progress::Progress;
 use crate::care::under_way::UnderWay;
 use crate::domain::{
-    Alert, Call, CallId, Event, Position, REQUESTS_KEPT, Record, Role, Seq, State, SyncStatus,
+    Call, CallId, Conflict, Event, Notices, Position, REQUESTS_KEPT, Record, Role, Seq, State,
+    SyncStatus,
 };
 use crate::journal::chain::{self, Follow};
 use crate::journal::mend;
@@ -105,10 +106,9 @@ fn total_json(
                 // What is there is better than nothing.
                 None => {
                     let of = |it: &State| it.calls().map(|it| Call::clone(it)).collect();
-                    let alerts = |it: &State| it.alerts().map(|it| Alert::clone(it)).collect();
                     let calls = stored.as_ref().map(of).unwrap_or_default();
-                    let alerts = stored.as_ref().map(alerts).unwrap_or_default();
-                    State::restore(calls, alerts, plan.range.0 - 1)
+                    let notices = stored.as_ref().map(State::notices).unwrap_or_default();
+                    State::restore(calls, notices, plan.range.0 - 1)
                 }
             };
             let position = Position { journal, seq: state.seq() };
@@ -135,26 +135,28 @@ fn from_archive(
     stands_at: Seq,
 ) -> Result<State, CareError> {
     let mut calls: BTreeMap<CallId, Call> = calls.into_iter().map(|it| (it.id, it)).collect();
-    let mut alerts: Vec<Alert> = Vec::new();
+    let mut notices = Notices::default();
     if let Some(stored) = stored {
         for call in calls.values_mut() {
             if let Some(old) = stored.call(call.id) {
                 (call.heard, call.requests) = (old.heard, old.requests.clone());
+                call.edits = old.edits.clone();
             }
         }
-        alerts.extend(stored.alerts().map(|it| Alert::clone(it)));
+        notices = stored.notices();
     }
     let each = |record: Record| {
         if record.seq <= stands_at {
-            note(&record, &mut calls, &mut alerts);
+            note(&record, &mut calls, &mut notices);
         }
     };
     survey(&folder::journal(data_dir), &[], each, |_, _| ())?;
-    alerts.retain(|it| it.call_id.is_none_or(|id| calls.contains_key(&id)));
-    Ok(State::restore(calls.into_values().collect(), alerts, stands_at))
+    notices.alerts.retain(|it| it.call_id.is_none_or(|id| calls.contains_key(&id)));
+    Ok(State::restore(calls.into_values().collect(), notices, stands_at))
 }
 
-fn note(record: &Record, calls: &mut BTreeMap<CallId, Call>, alerts: &mut Vec<Alert>) {
+fn note(record: &Record, calls: &mut BTreeMap<CallId, Call>, notices: &mut Notices) {
+    let Notices { alerts, conflicts } = notices;
     match &record.event {
         Event::WordsHeard { call_id, message_id } => {
             if let Some(call) = calls.get_mut(call_id) {
@@ -173,6 +175,14 @@ fn note(record: &Record, calls: &mut BTreeMap<CallId, Call>, alerts: &mut Vec<Al
             alerts.push(it.clone());
         }
         Event::AlertAcknowledged(it) => alerts.retain(|own| own.alert_id != it.alert_id),
+        Event::ConflictFound(it)
+            if conflicts.iter().all(|own| own.conflict_id != it.conflict_id) =>
+        {
+            conflicts.push(Conflict::clone(it));
+        }
+        Event::ConflictSettled(it) => {
+            conflicts.retain(|own| own.conflict_id != it.conflict_id);
+        }
         _ => {}
     }
 }

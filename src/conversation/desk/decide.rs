@@ -163,11 +163,7 @@ pub fn listen(
         }
         Some(call) if call.turns >= limits.turns && urgency < Urgency::Critical => {
             reply(draft, call_id, next, Said::fixed(fixed::GOODBYE_LIMIT));
-            draft.push(Event::CallEnded(CallEnded {
-                call_id,
-                reason: EndReason::TurnLimit,
-                by: None,
-            }));
+            draft.push(Event::CallEnded(CallEnded::new(call_id, EndReason::TurnLimit, None)));
             Outcome::LimitReached
         }
         _ => match said {
@@ -326,6 +322,7 @@ fn reply(draft: &mut Draft<'_>, call_id: CallId, id: MessageId, said: Said) {
         sources: said.sources,
         answered_by: Some(said.answered_by),
         card: said.card,
+        remote_key: None,
     };
     add(draft, call_id, message, None);
 }
@@ -333,13 +330,22 @@ fn reply(draft: &mut Draft<'_>, call_id: CallId, id: MessageId, said: Said) {
 /// A message that rests on nothing but who said it.
 pub fn by_person(id: MessageId, role: Role, content: Arc<str>, now: Timestamp) -> Message {
     let sources = "".into();
-    Message { id, role, content, timestamp: now, sources, answered_by: None, card: None }
+    Message {
+        id,
+        role,
+        content,
+        timestamp: now,
+        sources,
+        answered_by: None,
+        card: None,
+        remote_key: None,
+    }
 }
 
 pub fn add(draft: &mut Draft<'_>, call_id: CallId, message: Message, request: Option<Label>) {
     draft.push(Event::MessageAdded(MessageAdded { call_id, message: Arc::new(message), request }));
 }
 
-fn new_ulid(draft: &Draft<'_>) -> Ulid {
+pub fn new_ulid(draft: &Draft<'_>) -> Ulid {
     Ulid::from_parts(draft.now.as_millis().unsigned_abs(), rand::random())
 }

@@ -107,7 +107,7 @@ impl Desk {
                 let ends = !is_held && n_silent >= SILENCES && call.urgency < Urgency::Critical;
                 if ends {
                     let reason = EndReason::Silence;
-                    draft.push(Event::CallEnded(CallEnded { call_id: call.id, reason, by: None }));
+                    draft.push(Event::CallEnded(CallEnded::new(call.id, reason, None)));
                 }
                 Ok(Some((call.id, call.urgency, is_held, words, ends)))
             })
@@ -151,7 +151,7 @@ impl Desk {
                     Line::Number(number) => state.open_by_caller(number.as_str()),
                 };
                 if let Some(call) = call {
-                    draft.push(Event::CallEnded(CallEnded { call_id: call.id, reason, by: None }));
+                    draft.push(Event::CallEnded(CallEnded::new(call.id, reason, None)));
                 }
                 Ok::<_, DeskError>(())
             })
@@ -203,11 +203,11 @@ impl Desk {
                     match (is_same, is_critical) {
                         (false, _) => {}
                         (true, true) => alert(draft, AlertKind::CriticalSilence, Some(id)),
-                        (true, false) => draft.push(Event::CallEnded(CallEnded {
-                            call_id: id,
-                            reason: EndReason::Inactivity,
-                            by: None,
-                        })),
+                        (true, false) => draft.push(Event::CallEnded(CallEnded::new(
+                            id,
+                            EndReason::Inactivity,
+                            None,
+                        ))),
                     }
                     Ok::<_, DeskError>(())
                 })

@@ -17,6 +17,7 @@ mod fixed;
 mod late;
 mod lines;
 mod redelivery;
+mod remote;
 mod stats;
 mod supervise;
 
@@ -31,6 +32,7 @@ pub use self::decide::Limits;
 pub use self::fixed::{FALLBACK, GOODBYE, keypad};
 pub use self::lines::{Greeting, Line};
 pub use self::redelivery::GRACE;
+pub use self::remote::{RemoteClock, take_in, take_in_words};
 pub use self::stats::{DeskStats, Stage};
 
 use self::closing::{Asking, Questions};

@@ -106,7 +106,7 @@ impl Desk {
     pub async fn end(&self, id: CallId, by: Option<Label>) -> Result<(), DeskError> {
         let ended = self.change(id, move |_, draft, call| {
             let reason = EndReason::Supervisor;
-            draft.push(Event::CallEnded(CallEnded { call_id: call.id, reason, by }));
+            draft.push(Event::CallEnded(CallEnded::new(call.id, reason, by)));
             Ok(())
         });
         match ended.await {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::{
     AnsweredBy, CallId, CallStatus, CardStep, ConversationId, EndReason, Label, Medium, Message,
-    MessageId, PhoneNumber, Role, Seq, Timestamp, Urgency,
+    MessageId, Note, PhoneNumber, Role, Seq, Timestamp, Urgency,
 };
 use crate::readers::archive::{Deed, WholeCall};
 
@@ -35,6 +35,10 @@ struct Line<'a> {
     deleted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     legal_hold: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_notes: Option<&'a Note>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    final_action: Option<&'a Note>,
     /// Its beginning was gone when the archive was made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_cut: bool,
@@ -90,6 +94,8 @@ pub fn line(whole: &WholeCall, out: &mut impl Write) -> io::Result<()> {
         end_reason: call.end_reason,
         deleted_at: call.deleted_at,
         legal_hold: call.legal_hold,
+        admin_notes: call.admin_notes.as_ref(),
+        final_action: call.final_action.as_ref(),
         is_cut: whole.is_cut,
         last_seq: call.last_seq,
         supervisors: &whole.supervisors,

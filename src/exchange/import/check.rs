@@ -145,7 +145,9 @@ impl Members for Top<'_, '_> {
                 map.next_value_seed(Object(&mut Conversations(self.check)))
             }
             // Of another journal, and of another server's board.
-            "journal_id" | "journal_seq" | "alerts" => map.next_value::<IgnoredAny>().map(|_| ()),
+            "journal_id" | "journal_seq" | "alerts" | "conflicts" => {
+                map.next_value::<IgnoredAny>().map(|_| ())
+            }
             other => {
                 self.check.findings.unknown("", other);
                 map.next_value::<IgnoredAny>().map(|_| ())

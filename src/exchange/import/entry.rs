@@ -7,13 +7,14 @@ use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use super::fields::{
-    self, Fields, below, key, label, name, number, requests, sources, time, truth, word, words,
+    self, Fields, below, key, label, name, note, number, requests, sources, time, truth, word,
+    words,
 };
 use super::findings::Findings;
 use super::tree::Tree;
 use crate::domain::{
-    Call, CallId, CallStatus, CardStep, EndReason, Label, Message, MessageId, REQUESTS_KEPT,
-    Timestamp,
+    Call, CallId, CallStatus, CardStep, Edits, EndReason, Label, Message, MessageId, Note,
+    REQUESTS_KEPT, Timestamp,
 };
 
 const URGENCIES: &str = "CRITICAL, URGENT and NORMAL";
@@ -53,11 +54,15 @@ pub fn call(id: &str, tree: Tree, as_ended: bool, findings: &mut Findings) -> Op
     let end_reason = fields.optional("end_reason", word::<EndReason>(REASONS));
     let deleted_at = fields.optional("deleted_at", time);
     let legal_hold = fields.optional("legal_hold", truth).unwrap_or(false);
+    let admin_notes = fields.optional("admin_notes", note).and_then(Note::if_any);
+    let final_action = fields.optional("final_action", note).and_then(Note::if_any);
     let heard = fields.optional("heard", key);
     let mut requests = fields.optional("requests", requests).unwrap_or_default();
     // How far a mirror or a journal was that is not ours.
     fields.ignore("sync_status");
     fields.ignore("last_seq");
+    // Who was first matters between two that are apart; a file is not.
+    fields.ignore("edits");
     requests.drain(..requests.len().saturating_sub(REQUESTS_KEPT));
     if let Some(status) = status {
         fits(&mut fields, status, admin_id.is_some(), ended_at.is_some() || deleted_at.is_some());
@@ -83,6 +88,9 @@ pub fn call(id: &str, tree: Tree, as_ended: bool, findings: &mut Findings) -> Op
         admin_id,
         deleted_at,
         legal_hold,
+        admin_notes,
+        final_action,
+        edits: Edits::default(),
         messages: Vec::new(),
         turns: 0,
         last_admin: None,
@@ -140,6 +148,7 @@ pub fn message(path: String, tree: Tree, findings: &mut Findings) -> Option<Mess
     let sources = fields.required("sources", sources).map(Arc::from);
     let answered_by = fields.optional("answered_by", word(ANSWERED_BY));
     let card = fields.optional("card", card);
+    fields.ignore("remote_key");
     if !fields.finish("active_conversations.*.messages.*.") {
         return None;
     }
@@ -151,6 +160,7 @@ pub fn message(path: String, tree: Tree, findings: &mut Findings) -> Option<Mess
         sources: sources?,
         answered_by,
         card,
+        remote_key: None,
     })
 }
 

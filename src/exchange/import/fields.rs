@@ -6,7 +6,7 @@ use serde::de::value::{Error, StrDeserializer};
 
 use super::findings::{Findings, shown};
 use super::tree::Tree;
-use crate::domain::{Label, PhoneNumber, Timestamp, Utterance, clean};
+use crate::domain::{Label, Note, PhoneNumber, Timestamp, Utterance, clean};
 
 /// Longest of the short texts that have no type of their own.
 const MOST_NAME_BYTES: usize = 128;
@@ -135,6 +135,10 @@ pub fn number(value: Tree, _: &mut Findings) -> Result<PhoneNumber, String> {
 
 pub fn label(value: Tree, _: &mut Findings) -> Result<Label, String> {
     Label::parse(&text(value)?).map_err(|err| err.to_string())
+}
+
+pub fn note(value: Tree, _: &mut Findings) -> Result<Note, String> {
+    Note::parse(&text(value)?).map_err(|err| err.to_string())
 }
 
 /// A short text of one line, as it is.

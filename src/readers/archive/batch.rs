@@ -7,8 +7,8 @@ use super::codes;
 use super::error::ArchiveError;
 use super::schema::MESSAGE_BITS;
 use crate::domain::{
-    ByPerson, Call, CallEnded, CallId, CallStarted, CallStatus, CallUpdated, Event, Label, Message,
-    Record, Seq, Timestamp,
+    ByPerson, Call, CallEnded, CallId, CallStarted, CallStatus, CallUpdated, Conflict, Event,
+    Label, Message, Note, Record, Run, Seq, Side, Timestamp,
 };
 
 /// A transaction, and what gathers in it.
@@ -62,6 +62,13 @@ impl<'a> Batch<'a> {
             }
             Event::CallErased(it) => self.erase(it.call_id),
             Event::CallImported(it) => self.import(it, record),
+            Event::ConflictFound(it) => self.conflict(it, record),
+            Event::ConflictSettled(it) => {
+                let what = if it.is_restored { "conflict_restored" } else { "conflict_settled" };
+                let Some(row) = self.known_row(it.call_id)? else { return Ok(()) };
+                self.act(row, record, what, None, Some(&it.by))
+            }
+            Event::RunRecorded(it) => self.run(it, record),
             Event::WordsHeard { .. }
             | Event::AlertRaised(_)
             | Event::AlertAcknowledged(_)
@@ -144,8 +151,9 @@ impl<'a> Batch<'a> {
         let inserted = self
             .db
             .prepare_cached(
-                "INSERT INTO messages (id, role, content, at, sources, answered_by, card, step)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+                "INSERT INTO messages (id, role, content, at, sources, answered_by, card, step,
+                   remote_key)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
             )?
             .execute(params![
                 id,
@@ -156,6 +164,7 @@ impl<'a> Batch<'a> {
                 message.answered_by.map(codes::of_answered_by),
                 card.map(|it| &*it.card),
                 card.map(|it| it.step),
+                message.remote_key.as_ref().map(Label::as_str),
             ])?;
         if inserted == 1 {
             self.db
@@ -180,7 +189,9 @@ impl<'a> Batch<'a> {
                 "UPDATE calls SET urgency = coalesce(?2, urgency),
                    admin_id = iif(?3 IS NULL OR status = 2, admin_id, ?4),
                    status = iif(?3 IS NULL OR status = 2, status, ?3),
-                   legal_hold = coalesce(?5, legal_hold), last_seq = ?6
+                   legal_hold = coalesce(?5, legal_hold), last_seq = ?6,
+                   admin_notes = iif(?7 IS NULL, admin_notes, nullif(?7, '')),
+                   final_action = iif(?8 IS NULL, final_action, nullif(?8, ''))
                  WHERE id = ?1",
             )?
             .execute(params![
@@ -190,6 +201,8 @@ impl<'a> Batch<'a> {
                 event.admin_id.as_ref().map(Label::as_str),
                 event.legal_hold,
                 record.seq,
+                event.admin_notes.as_ref().map(Note::as_str),
+                event.final_action.as_ref().map(Note::as_str),
             ])?;
         let by = event.by.as_ref();
         if let Some(urgency) = event.urgency {
@@ -202,6 +215,12 @@ impl<'a> Batch<'a> {
         if let Some(legal_hold) = event.legal_hold {
             let value = if legal_hold { "on" } else { "off" };
             self.act(row, record, "legal_hold", Some(value), by)?;
+        }
+        if let Some(notes) = &event.admin_notes {
+            self.act(row, record, "admin_notes", Some(notes.as_str()), by)?;
+        }
+        if let Some(action) = &event.final_action {
+            self.act(row, record, "final_action", Some(action.as_str()), by)?;
         }
         Ok(())
     }
@@ -285,6 +304,41 @@ impl<'a> Batch<'a> {
         self.put(call, call.last_seq)
     }
 
+    /// The value that went under stays to be found.
+    fn conflict(&mut self, event: &Conflict, record: &Record) -> Result<(), ArchiveError> {
+        let Some(row) = self.known_row(event.call_id)? else { return Ok(()) };
+        let text = |side: &Side| side.value.as_ref().map_or("nothing", Note::as_str).to_owned();
+        let (field, kept, lost) = (event.field.as_str(), text(&event.kept), text(&event.lost));
+        let value = format!("{field}: {kept} was kept, {lost} was not");
+        self.act(row, record, "conflict", Some(&value), event.lost.by.as_ref())
+    }
+
+    fn run(&mut self, run: &Run, record: &Record) -> Result<(), ArchiveError> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO runs (run_id, user_id, at, slug, command, status, duration_ms,
+                   automation_ms, lines_migrated, manual_estimate_ms, report_path, call_id, seq)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![
+                run.run_id.0.to_bytes(),
+                run.user_id.as_str(),
+                run.timestamp.as_millis(),
+                run.slug.as_str(),
+                run.command.as_str(),
+                run.status.as_str(),
+                run.duration_seconds.as_millis(),
+                run.automation_seconds.as_millis(),
+                run.lines_migrated,
+                run.manual_estimate_seconds.as_millis(),
+                run.report_path.as_ref().map(Note::as_str),
+                run.call_id.map(|it| it.0.to_bytes()),
+                record.seq,
+            ])?;
+        Ok(())
+    }
+
     /// Writes a whole call, over what is there of it.
     fn put(&mut self, call: &Call, last_seq: Seq) -> Result<(), ArchiveError> {
         let known = self.known_row(call.id)?;
@@ -292,8 +346,9 @@ impl<'a> Batch<'a> {
             .prepare_cached(
                 "INSERT INTO calls (call_id, worker_id, mobile_no, call_sid, medium, language,
                    urgency, status, started_at, last_message_at, ended_at, end_reason, admin_id,
-                   deleted_at, legal_hold, last_seq)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+                   deleted_at, legal_hold, last_seq, admin_notes, final_action)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+                   ?17, ?18)
                  ON CONFLICT (call_id) DO UPDATE SET worker_id = excluded.worker_id,
                    mobile_no = excluded.mobile_no, call_sid = excluded.call_sid,
                    medium = excluded.medium, language = excluded.language,
@@ -302,6 +357,7 @@ impl<'a> Batch<'a> {
                    ended_at = excluded.ended_at, end_reason = excluded.end_reason,
                    admin_id = excluded.admin_id, deleted_at = excluded.deleted_at,
                    legal_hold = excluded.legal_hold, last_seq = excluded.last_seq,
+                   admin_notes = excluded.admin_notes, final_action = excluded.final_action,
                    has_left = 0, is_cut = 0",
             )?
             .execute(params![
@@ -321,6 +377,8 @@ impl<'a> Batch<'a> {
                 call.deleted_at.map(Timestamp::as_millis),
                 call.legal_hold,
                 last_seq,
+                call.admin_notes.as_ref().map(Note::as_str),
+                call.final_action.as_ref().map(Note::as_str),
             ])?;
         let row = known.unwrap_or_else(|| self.is_new(call.id));
         for message in &call.messages {
@@ -344,6 +402,7 @@ impl<'a> Batch<'a> {
         self.db.execute("DELETE FROM messages WHERE id >= ?1 AND id < ?2", range)?;
         self.db.execute("DELETE FROM supervisors WHERE call = ?1", [row])?;
         self.db.execute("DELETE FROM actions WHERE call = ?1", [row])?;
+        self.db.execute("DELETE FROM runs WHERE call_id = ?1", [id.0.to_bytes()])?;
         self.db.execute("DELETE FROM calls WHERE id = ?1", [row])?;
         self.rows.remove(&id);
         self.spoken.remove(&row);

@@ -9,13 +9,16 @@ use super::codes;
 use super::error::ArchiveError;
 use super::schema::MESSAGE_BITS;
 use crate::domain::{
-    Call, CallId, CardStep, Label, Message, MessageId, PhoneNumber, Role, Timestamp,
+    Call, CallId, CardStep, Edits, Label, Message, MessageId, Note, PhoneNumber, Role, Timestamp,
 };
 
 /// What a call is read from, in this order.
 pub const CALL_COLUMNS: &str = "id, call_id, worker_id, mobile_no, call_sid, medium, language, \
     urgency, status, started_at, last_message_at, ended_at, end_reason, admin_id, deleted_at, \
-    legal_hold, last_seq";
+    legal_hold, admin_notes, final_action, last_seq";
+
+/// How many columns these are.
+pub const N_CALL_COLUMNS: usize = 19;
 
 /// One call with all its messages, as the state had it.
 ///
@@ -60,12 +63,15 @@ pub fn call_of(row: &Row<'_>) -> Result<(i64, Call), ArchiveError> {
         admin_id: label(row.get(13)?)?,
         deleted_at: time_if(14)?,
         legal_hold: row.get(15)?,
+        admin_notes: note(row.get(16)?)?,
+        final_action: note(row.get(17)?)?,
+        edits: Edits::default(),
         messages: Vec::new(),
         turns: 0,
         last_admin: None,
         heard: None,
         requests: VecDeque::new(),
-        last_seq: row.get(16)?,
+        last_seq: row.get(18)?,
     };
     Ok((row.get(0)?, call))
 }
@@ -73,7 +79,8 @@ pub fn call_of(row: &Row<'_>) -> Result<(i64, Call), ArchiveError> {
 /// What was said in the call of that row, in order.
 pub fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveError> {
     let mut found = db.prepare_cached(
-        "SELECT id, role, content, at, sources, answered_by, card, step FROM messages
+        "SELECT id, role, content, at, sources, answered_by, card, step, remote_key
+         FROM messages
          WHERE id >= ?1 AND id < ?2 ORDER BY id",
     )?;
     let mut rows = found.query([row << MESSAGE_BITS, (row + 1) << MESSAGE_BITS])?;
@@ -87,7 +94,8 @@ pub fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveE
 /// The message in that row.
 pub fn message_at(db: &Connection, row: i64) -> Result<Option<Arc<Message>>, ArchiveError> {
     let mut found = db.prepare_cached(
-        "SELECT id, role, content, at, sources, answered_by, card, step FROM messages
+        "SELECT id, role, content, at, sources, answered_by, card, step, remote_key
+         FROM messages
          WHERE id = ?1",
     )?;
     let found = found.query_row([row], |row| Ok(message(row))).optional()?;
@@ -105,6 +113,7 @@ fn message(row: &Row<'_>) -> Result<Message, ArchiveError> {
         sources: row.get::<_, String>(4)?.into(),
         answered_by: row.get::<_, Option<i64>>(5)?.map(codes::answered_by).transpose()?,
         card: card.zip(step).map(|(card, step)| CardStep { card: card.into(), step }),
+        remote_key: label(row.get(8)?)?,
     })
 }
 
@@ -122,6 +131,12 @@ pub fn caller(row: &Row<'_>, column: usize) -> Result<PhoneNumber, ArchiveError>
 /// A call's id from its 16 bytes.
 pub fn call_id(row: &Row<'_>, column: usize) -> rusqlite::Result<CallId> {
     row.get::<_, [u8; 16]>(column).map(|it| CallId(ulid::Ulid::from_bytes(it)))
+}
+
+fn note(text: Option<String>) -> Result<Option<Note>, ArchiveError> {
+    text.map(|it| Note::parse(&it))
+        .transpose()
+        .map_err(|err| ArchiveError::Impossible(format!("a note {err}")))
 }
 
 fn label(text: Option<String>) -> Result<Option<Label>, ArchiveError> {

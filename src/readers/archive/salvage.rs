@@ -12,7 +12,7 @@ use super::look::connect;
 use super::read::{self, CALL_COLUMNS};
 use super::schema::MESSAGE_BITS;
 use super::store::Store;
-use crate::domain::{Call, CallId, Position, Seq, State};
+use crate::domain::{Call, CallId, Notices, Position, Seq, State};
 
 /// Calls that are put into the new archive at once.
 const TOGETHER: usize = 100;
@@ -117,7 +117,7 @@ fn put(
 ) -> Result<(), ArchiveError> {
     let calls: Vec<(i64, Call)> = std::mem::take(together);
     let ids: Vec<(i64, CallId)> = calls.iter().map(|it| (it.0, it.1.id)).collect();
-    let state = State::restore(calls.into_iter().map(|it| it.1).collect(), Vec::new(), 0);
+    let state = State::restore(calls.into_iter().map(|it| it.1).collect(), Notices::default(), 0);
     store.adopt(&state)?;
     for (row, id) in ids {
         store.take_history(old, row, id)?;

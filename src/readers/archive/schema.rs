@@ -42,6 +42,8 @@ CREATE TABLE calls (
   n_messages INTEGER NOT NULL DEFAULT 0,
   deleted_at INTEGER,
   legal_hold INTEGER NOT NULL DEFAULT 0,
+  admin_notes TEXT,
+  final_action TEXT,
   -- Whether the journal says that it has left the state.
   has_left INTEGER NOT NULL DEFAULT 0,
   -- Whether its beginning was gone when the archive would have read it.
@@ -66,7 +68,8 @@ CREATE TABLE messages (
   sources TEXT NOT NULL,
   answered_by INTEGER,
   card TEXT,
-  step INTEGER
+  step INTEGER,
+  remote_key TEXT
 ) STRICT;
 
 -- Who took a call over, spoke in it, or changed it.
@@ -87,6 +90,26 @@ CREATE TABLE actions (
   by TEXT,
   PRIMARY KEY (call, seq)
 ) STRICT, WITHOUT ROWID;
+
+-- Finished pieces of work.
+CREATE TABLE runs (
+  run_id BLOB PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  slug TEXT NOT NULL,
+  command TEXT NOT NULL,
+  status TEXT NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  automation_ms INTEGER NOT NULL,
+  lines_migrated INTEGER NOT NULL,
+  manual_estimate_ms INTEGER NOT NULL,
+  report_path TEXT,
+  -- The call that it was, by its id; none for other work.
+  call_id BLOB,
+  seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX runs_by_user ON runs (user_id, at);
+CREATE INDEX runs_by_time ON runs (at);
 
 CREATE VIRTUAL TABLE words USING fts5(
   content, content = 'messages', content_rowid = 'id', columnsize = 0,

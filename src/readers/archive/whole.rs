@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::codes;
 use super::error::ArchiveError;
-use super::read::{self, CALL_COLUMNS};
+use super::read::{self, CALL_COLUMNS, N_CALL_COLUMNS};
 use super::schema::VERSION;
 use crate::domain::{
     Call, CallId, JournalId, MessageId, PhoneNumber, Position, Role, Seq, Timestamp, Urgency,
@@ -139,7 +139,7 @@ impl WholeCalls {
         let sql = format!("SELECT {CALL_COLUMNS}, is_cut FROM calls WHERE id = ?1");
         let found = db
             .prepare_cached(&sql)?
-            .query_row([row], |row| Ok((read::call_of(row), row.get(17)?)))
+            .query_row([row], |row| Ok((read::call_of(row), row.get(N_CALL_COLUMNS)?)))
             .optional()?;
         let Some((call, is_cut)) = found else { return Ok(None) };
         let (_, mut call) = call?;

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::entry::{self, Stamp};
 use super::writer::{Batch, Next, Reset, SourceError};
 use super::writes::{Limits, Writes};
 use crate::domain::{
-    Call, CallId, CallStarted, CallStatus, Event, PublishedCall, PublishedMessage, Record, Seq,
-    SyncStatus, Timestamp,
+    Call, CallId, CallStarted, CallStatus, CallUpdated, Event, Field, Note, PublishedMessage,
+    Record, Seq, Source, SyncStatus, Timestamp,
 };
 use crate::journal::{Journal, Reader};
 
@@ -23,19 +24,22 @@ const STEP_BYTES: usize = 256 * 1024;
 /// a database that begins anew may still have them.
 pub fn follow(
     journal: Arc<Journal>,
+    node: Arc<str>,
     erased: impl Fn() -> Vec<CallId> + Send + 'static,
 ) -> impl FnMut(Option<Seq>, Limits) -> Result<Next, SourceError> + Send + 'static {
     let mut reader: Option<Reader> = None;
     move |after, limits| {
         let Some(after) = after.filter(|it| journal.holds_after(*it)) else {
             reader = None;
-            return Ok(Next::Reset(reset(&journal, erased(), limits)));
+            return Ok(Next::Reset(reset(&journal, Arc::clone(&node), erased(), limits)));
         };
         let reader = match &mut reader {
             Some(own) if own.position() == after => own,
             other => other.insert(journal.read_after(after)),
         };
         let (mut writes, mut first_at) = (Writes::new(), None);
+        let last =
+            |id, field| journal.view(|state| state.call(id)?.edits.last(field).map(|it| it.seq));
         while !writes.is_full(limits) {
             let records = reader.next_batch(STEP, STEP_BYTES)?;
             if records.is_empty() {
@@ -43,7 +47,7 @@ pub fn follow(
             }
             for record in &records {
                 first_at.get_or_insert(record.at);
-                put(&mut writes, record);
+                put(&mut writes, record, &last);
             }
         }
         if reader.position() == after {
@@ -54,12 +58,16 @@ pub fn follow(
     }
 }
 
-fn put(writes: &mut Writes, record: &Record) {
+/// What a record makes of the database. `last`: the record that set a value last.
+///
+/// A value that was set again since is left to that record: sent a second time, after an answer
+/// that was lost, it would bury what somebody has put there meanwhile.
+pub fn put(writes: &mut Writes, record: &Record, last: &dyn Fn(CallId, Field) -> Option<Seq>) {
     writes.at(record.seq);
     match &record.event {
         Event::CallStarted(it) => {
             let id = it.call_id.to_string();
-            writes.set_call(&id, started(it, record));
+            entry::begin(writes, it.call_id, started(it, record), it.urgency, stamp(record));
             let conversation = it.call_id.conversation();
             writes.set(&format!("active_conversations/{conversation}/call_id"), id);
         }
@@ -69,40 +77,86 @@ fn put(writes: &mut Writes, record: &Record) {
             writes.set_message(&conversation.to_string(), &it.message.id.to_string(), message);
             writes.set_call_field(&id, "last_message_at", record.at.to_string());
         }
-        Event::CallUpdated(it) => {
-            let id = it.call_id.to_string();
-            if let Some(urgency) = it.urgency {
-                writes.set_call_field(&id, "urgency", urgency.as_str());
-            }
-            if let Some(status) = it.status {
-                writes.set_call_field(&id, "status", status.as_str());
-                writes.set_call_field(&id, "admin_id", value(&it.admin_id));
-            }
-            if let Some(legal_hold) = it.legal_hold {
-                writes.set_call_field(&id, "legal_hold", legal_hold);
-            }
-        }
+        Event::CallUpdated(it) => updated(writes, it, record, last),
         Event::CallEnded(it) => {
             let id = it.call_id.to_string();
-            writes.set_call_field(&id, "status", CallStatus::Ended.as_str());
+            entry::end(writes, it.call_id, stamp(record));
             writes.set_call_field(&id, "ended_at", record.at.to_string());
             writes.set_call_field(&id, "end_reason", it.reason.as_str());
         }
         Event::CallDeleted(it) => {
-            let at = record.at.to_string();
-            writes.set_call_field(&it.call_id.to_string(), "deleted_at", at);
+            let (id, value) = (it.call_id, Note::deleted());
+            set(writes, id, Field::DeletedAt, Some(&value), it.source, record, last);
         }
         Event::CallRestored(it) => {
-            writes.set_call_field(&it.call_id.to_string(), "deleted_at", Value::Null);
+            set(writes, it.call_id, Field::DeletedAt, None, it.source, record, last);
+        }
+        // What was kept may have been overwritten there meanwhile.
+        Event::ConflictFound(it) => {
+            if last(it.call_id, it.field).is_none_or(|last| last < record.seq) {
+                let (value, at) = (it.kept.value.as_ref(), it.kept.at);
+                entry::ours(writes, it.call_id, it.field, value, at, stamp(record));
+            }
         }
         Event::CallErased(it) => remove(writes, it.call_id),
-        Event::CallImported(it) => whole(writes, it),
+        Event::CallImported(it) => whole(writes, it, &record.node),
         // Aurora's own business.
-        Event::CallArchived { .. }
+        Event::ConflictSettled(_)
+        | Event::RunRecorded(_)
+        | Event::CallArchived { .. }
         | Event::RecordLost
         | Event::WordsHeard { .. }
         | Event::AlertRaised(_)
         | Event::AlertAcknowledged(_) => {}
+    }
+}
+
+fn stamp(record: &Record) -> Stamp<'_> {
+    Stamp { node: &record.node, seq: record.seq }
+}
+
+fn set(
+    writes: &mut Writes,
+    id: CallId,
+    field: Field,
+    value: Option<&Note>,
+    source: Source,
+    record: &Record,
+    last: &dyn Fn(CallId, Field) -> Option<Seq>,
+) {
+    if last(id, field).is_some_and(|it| it > record.seq) {
+        return;
+    }
+    match source {
+        Source::Aurora => entry::ours(writes, id, field, value, record.at, stamp(record)),
+        Source::Firebase => entry::theirs(writes, id, field, value, record.at, record.seq),
+    }
+}
+
+fn updated(
+    writes: &mut Writes,
+    event: &CallUpdated,
+    record: &Record,
+    last: &dyn Fn(CallId, Field) -> Option<Seq>,
+) {
+    let mut set = |field, value: Option<&Note>| {
+        set(writes, event.call_id, field, value, event.source, record, last);
+    };
+    if let Some(urgency) = event.urgency {
+        set(Field::Urgency, Note::parse(urgency.as_str()).ok().as_ref());
+    }
+    if event.status.is_some() {
+        set(Field::AdminId, event.admin_id.as_ref().map(Note::from).as_ref());
+    }
+    for (field, value) in
+        [(Field::AdminNotes, &event.admin_notes), (Field::FinalAction, &event.final_action)]
+    {
+        if let Some(value) = value {
+            set(field, Some(value).filter(|it| !it.is_empty()));
+        }
+    }
+    if let Some(legal_hold) = event.legal_hold {
+        writes.set_call_field(&event.call_id.to_string(), "legal_hold", legal_hold);
     }
 }
 
@@ -134,7 +188,7 @@ fn remove(writes: &mut Writes, id: CallId) {
     writes.set(&format!("active_conversations/{}", id.conversation()), Value::Null);
 }
 
-fn reset(journal: &Journal, erased: Vec<CallId>, limits: Limits) -> Reset {
+fn reset(journal: &Journal, node: Arc<str>, erased: Vec<CallId>, limits: Limits) -> Reset {
     let (state, at_seq) = journal.snapshot_at_head();
     let mut calls: Vec<Arc<Call>> = state.calls().cloned().collect();
     calls.sort_unstable_by_key(|it| it.id);
@@ -151,7 +205,7 @@ fn reset(journal: &Journal, erased: Vec<CallId>, limits: Limits) -> Reset {
         }
         while let Some(call) = calls.next_if(|_| !writes.is_full(limits)) {
             writes.at(call.last_seq);
-            whole(&mut writes, &call);
+            whole(&mut writes, &call, &node);
         }
         Some(writes)
     });
@@ -162,9 +216,9 @@ fn instant(at: Timestamp) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(at.as_millis()).ok()
 }
 
-fn whole(writes: &mut Writes, call: &Call) {
+fn whole(writes: &mut Writes, call: &Call, node: &str) {
     let (id, conversation) = (call.id.to_string(), call.conversation_id().to_string());
-    writes.set_call(&id, value(&PublishedCall::new(call, SyncStatus::Synced)));
+    entry::whole(writes, call, node);
     writes.set(&format!("active_conversations/{conversation}/call_id"), id);
     for message in &call.messages {
         let message_id = message.id.to_string();

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::domain::{
-    ByPerson, Call, CallId, CallStatus, ConversationId, EndReason, Event, Label, Message,
-    MessageId, Position, PublishedCall, PublishedMessage, Record, SyncStatus, Timestamp, Urgency,
-    WithId,
+    ByPerson, Call, CallId, CallStatus, Conflict, ConflictId, ConversationId, EndReason, Event,
+    Label, Message, MessageId, Note, Position, PublishedCall, PublishedMessage, Record, Source,
+    SyncStatus, Timestamp, Urgency, WithId,
 };
 
 /// One event: `id:` (for what changes data), `event:`, `data:`.
@@ -77,10 +77,17 @@ struct Updated<'a> {
     admin_id: Option<Option<&'a Label>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     legal_hold: Option<bool>,
+    /// Empty when they were taken away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_notes: Option<&'a Note>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    final_action: Option<&'a Note>,
     /// Present, and null when the call was restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted_at: Option<Option<Timestamp>>,
     by: Option<&'a Label>,
+    #[serde(skip_serializing_if = "Source::is_here")]
+    source: Source,
     timestamp: Timestamp,
 }
 
@@ -90,6 +97,8 @@ struct Ended<'a> {
     conversation_id: ConversationId,
     reason: EndReason,
     by: Option<&'a Label>,
+    #[serde(skip_serializing_if = "Source::is_here")]
+    source: Source,
     timestamp: Timestamp,
 }
 
@@ -108,8 +117,11 @@ fn deleted(it: &ByPerson, deleted_at: Option<Timestamp>, timestamp: Timestamp) -
         status: None,
         admin_id: None,
         legal_hold: None,
+        admin_notes: None,
+        final_action: None,
         deleted_at: Some(deleted_at),
         by: it.by.as_ref(),
+        source: it.source,
         timestamp,
     }
 }
@@ -117,6 +129,22 @@ fn deleted(it: &ByPerson, deleted_at: Option<Timestamp>, timestamp: Timestamp) -
 #[derive(Serialize)]
 struct Acknowledged<'a> {
     alert_id: crate::domain::AlertId,
+    by: &'a Label,
+    timestamp: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Conflicting<'a> {
+    #[serde(flatten)]
+    conflict: &'a Conflict,
+    timestamp: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Settled<'a> {
+    conflict_id: ConflictId,
+    call_id: CallId,
+    is_restored: bool,
     by: &'a Label,
     timestamp: Timestamp,
 }
@@ -163,8 +191,11 @@ pub fn of_record(record: &Record, position: Position) -> Option<Bytes> {
                 status: it.status,
                 admin_id: it.status.map(|_| it.admin_id.as_ref()),
                 legal_hold: it.legal_hold,
+                admin_notes: it.admin_notes.as_ref(),
+                final_action: it.final_action.as_ref(),
                 deleted_at: None,
                 by: it.by.as_ref(),
+                source: it.source,
                 timestamp,
             },
         ),
@@ -188,6 +219,7 @@ pub fn of_record(record: &Record, position: Position) -> Option<Bytes> {
                 conversation_id: it.call_id.conversation(),
                 reason: it.reason,
                 by: it.by.as_ref(),
+                source: it.source,
                 timestamp,
             },
         ),
@@ -197,6 +229,19 @@ pub fn of_record(record: &Record, position: Position) -> Option<Bytes> {
             "alert_acknowledged",
             &Acknowledged { alert_id: it.alert_id, by: &it.by, timestamp },
         ),
+        Event::ConflictFound(it) => event(id, "conflict", &Conflicting { conflict: it, timestamp }),
+        Event::ConflictSettled(it) => event(
+            id,
+            "conflict_settled",
+            &Settled {
+                conflict_id: it.conflict_id,
+                call_id: it.call_id,
+                is_restored: it.is_restored,
+                by: &it.by,
+                timestamp,
+            },
+        ),
+        Event::RunRecorded(it) => event(id, "run", &**it),
         Event::WordsHeard { .. } | Event::CallArchived { .. } | Event::RecordLost => return None,
     })
 }

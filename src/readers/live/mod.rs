@@ -23,7 +23,7 @@ use tracing::error;
 pub use self::frame::Conversation;
 use self::ring::{Entry, Gathered, Ring};
 pub use self::subscription::Subscription;
-use crate::domain::{Alert, Call, ConversationId, Position, Seq, SyncStatus};
+use crate::domain::{Alert, Call, Conflict, ConversationId, Position, Seq, SyncStatus};
 use crate::journal::Journal;
 
 /// What a subscriber follows.
@@ -324,6 +324,7 @@ impl Live {
                 let board = BoardInitial {
                     calls,
                     alerts: state.alerts().map(|it| &**it).collect(),
+                    conflicts: state.conflicts().map(|it| &**it).collect(),
                     sync: controls.sync.as_ref().map(|it| &it.1),
                     health: controls.health.as_ref().map(|it| &it.1),
                     seq,
@@ -353,6 +354,7 @@ impl Live {
 struct BoardInitial<'a> {
     calls: Vec<frame::BoardCall<'a>>,
     alerts: Vec<&'a Alert>,
+    conflicts: Vec<&'a Conflict>,
     sync: Option<&'a serde_json::Value>,
     health: Option<&'a serde_json::Value>,
     seq: Seq,

@@ -27,10 +27,10 @@ impl Entry {
     }
 }
 
-/// The conversation whose followers are told of it; alerts go to the board alone.
+/// The conversation whose followers are told of it; alerts and runs go to the board alone.
 pub fn conversation_of(event: &Event) -> Option<ConversationId> {
     match event {
-        Event::AlertRaised(_) => None,
+        Event::AlertRaised(_) | Event::RunRecorded(_) => None,
         other => other.call_id().map(|id| id.conversation()),
     }
 }

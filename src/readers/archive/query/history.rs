@@ -14,7 +14,7 @@ use super::{AskError, Page};
 use crate::domain::{Call, CallStatus, Urgency};
 use crate::readers::archive::codes;
 use crate::readers::archive::error::ArchiveError;
-use crate::readers::archive::read::{self, CALL_COLUMNS};
+use crate::readers::archive::read::{self, CALL_COLUMNS, N_CALL_COLUMNS};
 
 /// After this long a page is answered with what was found, and where to go on.
 const ENOUGH: Duration = Duration::from_millis(500);
@@ -169,9 +169,9 @@ fn list(ids: &[i64]) -> String {
 }
 
 /// Columns behind those of the call.
-const N_MESSAGES: usize = 17;
-const FITS: usize = 18;
-const KEY: usize = 19;
+const N_MESSAGES: usize = N_CALL_COLUMNS;
+const FITS: usize = N_MESSAGES + 1;
+const KEY: usize = N_MESSAGES + 2;
 
 fn key_of(row: &Row<'_>) -> Result<Key, ArchiveError> {
     Ok((row.get(KEY)?, row.get(1)?))

@@ -1,0 +1,178 @@
+//! What people do to a call in the Realtime Database: decided and written down like everything
+//! else, with where it came from.
+
+use super::Desk;
+use super::answer::DeskError;
+use super::decide::{add, by_person, new_ulid};
+use super::late::DISK_PATIENCE;
+use crate::conversation::merging::{Ruling, rule, server_time};
+use crate::domain::{
+    AlertAcknowledged, ByPerson, Call, CallEnded, CallStatus, CallUpdated, Conflict, ConflictId,
+    EndReason, Event, Field, Label, Note, RemoteCall, RemoteEdit, RemoteMessage, Role, Seq, Side,
+    Source, State, Urgency, Why,
+};
+use crate::journal::{Draft, Need};
+
+/// How the database stands to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteClock {
+    /// Up to where it is known to have what we wrote.
+    pub acked_seq: Seq,
+    /// By how much its clock is ahead of ours.
+    pub offset_ms: i64,
+}
+
+impl Desk {
+    /// Takes in what was changed of a call in the database; how many of its values count now.
+    ///
+    /// # Errors
+    /// [`DeskError::NoSuchCall`], [`DeskError::Journal`]
+    pub async fn take_in(
+        &self,
+        remote: RemoteCall,
+        clock: RemoteClock,
+    ) -> Result<usize, DeskError> {
+        self.journal
+            .submit(Need::Durable, move |state, draft| take_in(state, draft, &remote, clock))
+            .within(DISK_PATIENCE)
+            .await
+            .map(|it| it.value)
+    }
+
+    /// Takes in words to the caller from the database; whether they are new.
+    ///
+    /// # Errors
+    /// [`DeskError::NoSuchCall`], [`DeskError::CallEnded`], [`DeskError::Journal`]
+    pub async fn take_in_words(&self, remote: RemoteMessage) -> Result<bool, DeskError> {
+        self.journal
+            .submit(Need::Durable, move |state, draft| take_in_words(state, draft, remote))
+            .within(DISK_PATIENCE)
+            .await
+            .map(|it| it.value)
+    }
+}
+
+/// The decision of [`Desk::take_in`].
+///
+/// # Errors
+/// [`DeskError::NoSuchCall`]
+pub fn take_in(
+    state: &State,
+    draft: &mut Draft<'_>,
+    remote: &RemoteCall,
+    clock: RemoteClock,
+) -> Result<usize, DeskError> {
+    let call = state.call(remote.call_id).ok_or(DeskError::NoSuchCall)?;
+    let offset_ms = clock.offset_ms;
+    let mut n_taken = 0;
+    for edit in &remote.edits {
+        match rule(call, edit, clock.acked_seq, offset_ms) {
+            Ruling::Nothing => {}
+            Ruling::Take { buries } => {
+                n_taken += 1;
+                set(state, draft, call, edit);
+                if buries {
+                    let (kept, lost) = (theirs(edit), ours(call, edit.field, offset_ms));
+                    conflict(draft, call, edit.field, Why::Older, kept, lost);
+                }
+            }
+            Ruling::Keep(why) => {
+                let (kept, lost) = (ours(call, edit.field, offset_ms), theirs(edit));
+                conflict(draft, call, edit.field, why, kept, lost);
+            }
+        }
+    }
+    if let Some(by) = remote.ended.as_ref().filter(|_| call.is_open()) {
+        n_taken += 1;
+        let (reason, by, source) = (EndReason::Supervisor, by.clone(), Source::Firebase);
+        draft.push(Event::CallEnded(CallEnded { call_id: call.id, reason, by, source }));
+    }
+    Ok(n_taken)
+}
+
+/// The decision of [`Desk::take_in_words`].
+///
+/// # Errors
+/// [`DeskError::NoSuchCall`], [`DeskError::CallEnded`]
+pub fn take_in_words(
+    state: &State,
+    draft: &mut Draft<'_>,
+    remote: RemoteMessage,
+) -> Result<bool, DeskError> {
+    let call = state.call(remote.call_id).ok_or(DeskError::NoSuchCall)?;
+    if call.messages.iter().any(|it| it.remote_key.as_ref() == Some(&remote.key)) {
+        return Ok(false);
+    }
+    if !call.is_open() {
+        return Err(DeskError::CallEnded);
+    }
+    let content = remote.content.shared();
+    let mut message = by_person(call.next_message_id(), Role::Admin, content, draft.now);
+    message.remote_key = Some(remote.key);
+    add(draft, call.id, message, None);
+    Ok(true)
+}
+
+fn set(state: &State, draft: &mut Draft<'_>, call: &Call, edit: &RemoteEdit) {
+    let update = CallUpdated {
+        source: Source::Firebase,
+        edited_at: Some(edit.at),
+        ..CallUpdated::of(call.id, edit.by.clone())
+    };
+    let text = edit.value.as_ref().map_or("", Note::as_str);
+    let update = match edit.field {
+        Field::Urgency => CallUpdated { urgency: Urgency::parse(text), ..update },
+        Field::AdminNotes => {
+            CallUpdated { admin_notes: Some(edit.value.clone().unwrap_or_default()), ..update }
+        }
+        Field::FinalAction => {
+            CallUpdated { final_action: Some(edit.value.clone().unwrap_or_default()), ..update }
+        }
+        Field::AdminId => {
+            let admin_id = Label::parse(text).ok();
+            let held = admin_id.is_some();
+            let status = if held { CallStatus::Takeover } else { CallStatus::Active };
+            if let Some(admin) = &admin_id {
+                for alert in state.alerts().filter(|it| it.call_id == Some(call.id)) {
+                    let (alert_id, by) = (alert.alert_id, admin.clone());
+                    draft.push(Event::AlertAcknowledged(AlertAcknowledged { alert_id, by }));
+                }
+            }
+            let by = update.by.clone().or_else(|| admin_id.clone());
+            CallUpdated { status: Some(status), admin_id, by, ..update }
+        }
+        Field::DeletedAt => {
+            let (call_id, by, source) = (call.id, edit.by.clone(), Source::Firebase);
+            let event = ByPerson { call_id, by, source };
+            draft.push(match edit.value {
+                Some(_) => Event::CallDeleted(event),
+                None => Event::CallRestored(event),
+            });
+            return;
+        }
+    };
+    draft.push(Event::CallUpdated(update));
+}
+
+fn theirs(edit: &RemoteEdit) -> Side {
+    let (value, by) = (edit.value.clone(), edit.by.clone());
+    Side { value, by, at: edit.at, source: Source::Firebase }
+}
+
+fn ours(call: &Call, field: Field, offset_ms: i64) -> Side {
+    let last = call.edits.last(field);
+    // A value that nobody ever set is as old as the call.
+    let (at, source) = match last {
+        Some(it) if !it.source.is_here() => (it.at, it.source),
+        Some(it) => (server_time(it.at, offset_ms), it.source),
+        None => (server_time(call.started_at, offset_ms), Source::Aurora),
+    };
+    let by = last.and_then(|it| it.by.clone());
+    Side { value: call.value_of(field), by, at, source }
+}
+
+fn conflict(draft: &mut Draft<'_>, call: &Call, field: Field, why: Why, kept: Side, lost: Side) {
+    let conflict_id = ConflictId(new_ulid(draft));
+    let conflict = Conflict { conflict_id, call_id: call.id, field, why, kept, lost };
+    draft.push(Event::ConflictFound(conflict.into()));
+}
