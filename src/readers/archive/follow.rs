@@ -181,6 +181,7 @@ impl Follower {
         own.store.apply(self.journal.id(), batch.iter().map(|it| &**it))?;
         own.n_waiting += batch.len();
         own.waits_since.get_or_insert_with(Instant::now);
+        self.archive.took_in(batch.len());
         self.archive.stands_at(own.reader.position(), own.store.n_calls());
         Ok(batch.len())
     }
