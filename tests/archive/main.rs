@@ -4,12 +4,16 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../harness/past.rs"]
+mod past;
 
 mod asking;
 mod crash;
 mod cut;
 mod disk;
 mod files;
+#[cfg(target_os = "linux")]
+mod growth;
 mod history;
 mod leaving;
 mod search;
