@@ -116,11 +116,40 @@ impl Server {
         report
     }
 
-    fn measure(&self, rate: Option<f64>, duration: Duration) -> Report {
+    fn measure(&self, rate: Option<f64>, duration: Duration) -> Measured {
         self.speak(rate, WARM_UP);
+        self.come_to_rest();
+        let (cpu, written) = (self.cpu_us(), self.written_bytes());
         let report = self.speak(rate, duration);
         self.come_to_rest();
-        report
+        let turns = report.turns as f64;
+        Measured {
+            cpu_us: (self.cpu_us() - cpu) / turns,
+            written_bytes: (self.written_bytes() - written) / turns,
+            report,
+        }
+    }
+
+    /// What all its threads have worked so far.
+    fn cpu_us(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()));
+        let stat = stat.expect("it runs");
+        // After the name, which ends in a parenthesis; in hundredths of a second.
+        let after = stat.rsplit_once(')').expect("it has a name").1;
+        after
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|it| it.parse::<f64>().ok())
+            .sum::<f64>()
+            * 10_000.0
+    }
+
+    /// What it has written to files and connections so far.
+    fn written_bytes(&self) -> f64 {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.process.id())).expect("it runs");
+        let line = io.lines().find_map(|it| it.strip_prefix("wchar: "));
+        line.and_then(|it| it.parse().ok()).expect("Linux tells")
     }
 
     /// Waits until the archive has everything on disk, so that the next server is not in its way.
@@ -165,10 +194,18 @@ fn settle(past: &Server, dir: &Path) {
     }
 }
 
-type Measure = (&'static str, fn(&Report) -> f64);
+/// Of one server in one round. What a turn costs by itself hardly depends on who else uses the
+/// machine: with the archive's work and the checkpoints, until all of it is on disk.
+struct Measured {
+    report: Report,
+    cpu_us: f64,
+    written_bytes: f64,
+}
+
+type Measure = (&'static str, fn(&Measured) -> f64);
 
 /// Of one round: the past, an empty server, another one.
-type Round = [Report; 3];
+type Round = [Measured; 3];
 
 fn round(asked: &Asked, past: &Server, n: usize, (rate, time): (Option<f64>, Duration)) -> Round {
     let folders = [asked.folder(), asked.folder()];
@@ -197,12 +234,14 @@ fn compare(what: &str, asked: &Asked, past: &Server, pace: (Option<f64>, Duratio
         "{:12} {:>9} {:>9} {:>9}   {:>22}   {:>22}",
         "", "past", "empty", "empty too", "past / empty", "empty too / empty"
     );
-    let measures: [Measure; 5] = [
-        ("p50 ms", |it| it.latencies.at_ms(0.5)),
-        ("p90 ms", |it| it.latencies.at_ms(0.9)),
-        ("p99 ms", |it| it.latencies.at_ms(0.99)),
-        ("max ms", |it| it.latencies.max_ms()),
-        ("turns/s", Report::per_second),
+    let measures: [Measure; 7] = [
+        ("p50 ms", |it| it.report.latencies.at_ms(0.5)),
+        ("p90 ms", |it| it.report.latencies.at_ms(0.9)),
+        ("p99 ms", |it| it.report.latencies.at_ms(0.99)),
+        ("max ms", |it| it.report.latencies.max_ms()),
+        ("turns/s", |it| it.report.per_second()),
+        ("CPU us/turn", |it| it.cpu_us),
+        ("bytes/turn", |it| it.written_bytes),
     ];
     for (name, of) in measures {
         let [past, empty, again] =

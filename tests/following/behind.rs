@@ -1,7 +1,9 @@
 //! A reader that is far behind: what it has not read stays on disk for it, although everybody else
 //! is past it, and goes when it has.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -46,12 +48,12 @@ fn begins(app: &TestApp) -> Vec<u64> {
         let name = it.file_name().and_then(|it| it.to_str()).unwrap_or_default();
         name.ends_with(".jsonl") && name != "chain.jsonl"
     });
-    let first_seq = |text: String| {
-        let header = text.lines().next().map(serde_json::from_str::<Value>);
-        header.and_then(Result::ok).and_then(|it| it["first_seq"].as_u64())
+    // One that is just going away is none.
+    let first_seq = |path: PathBuf| {
+        let header = BufReader::new(File::open(path).ok()?).lines().next()?.ok()?;
+        serde_json::from_str::<Value>(&header).ok()?["first_seq"].as_u64()
     };
-    let mut begins: Vec<u64> =
-        segments.filter_map(|it| fs::read_to_string(it).ok()).filter_map(first_seq).collect();
+    let mut begins: Vec<u64> = segments.filter_map(first_seq).collect();
     begins.sort_unstable();
     begins
 }
@@ -62,11 +64,9 @@ fn n_chained(app: &TestApp) -> usize {
     chain.matches("\"first_seq\"").count()
 }
 
-/// Up to where archive and `total.json` will not read again.
-async fn others_are_past(app: &TestApp) -> u64 {
-    let status = app.get("/status").await.json();
-    let seq = |it: &Value| it.as_u64().unwrap_or_default();
-    seq(&status["archive"]["durable_seq"]).min(seq(&status["checkpoint"]["saved_seq"]))
+/// A part of `/status`, which tells up to where somebody will not read again.
+async fn is_past(app: &TestApp, part: &str, name: &str, seq: u64) -> bool {
+    app.get("/status").await.json()[part][name].as_u64().is_some_and(|it| it >= seq)
 }
 
 #[tokio::test]
@@ -82,17 +82,19 @@ async fn what_a_mirror_that_is_far_behind_has_not_read_stays_until_it_has() {
     until_synced(&app).await;
     rtdb.go_down();
 
-    talk_until(&app, &mut spoken, "all others are past the first segment", async || {
-        let begins = begins(&app);
-        begins.len() > 2 && others_are_past(&app).await >= begins[1]
+    talk_until(&app, &mut spoken, "`total.json` is past the first segment", async || {
+        let second = begins(&app).get(1).copied().unwrap_or(u64::MAX);
+        is_past(&app, "checkpoint", "saved_seq", second).await
     })
     .await;
-    // Whatever is sealed from now on, the keeper sees with these floors.
+    let second = begins(&app)[1];
+    wait_until("so is the archive", async || is_past(&app, "archive", "durable_seq", second).await)
+        .await;
+    // What is sealed from now on, the keeper sees with floors that are past the first segment.
     let n_segments = begins(&app).len();
-    talk_until(&app, &mut spoken, "the keeper has been there since", async || {
-        n_chained(&app) > n_segments
-    })
-    .await;
+    talk_until(&app, &mut spoken, "another is sealed", async || begins(&app).len() > n_segments)
+        .await;
+    wait_until("the keeper has seen it", async || n_chained(&app) >= n_segments).await;
     assert_eq!(app.metric("journal_first_held_seq").await, 1);
     assert_eq!(begins(&app)[0], 1);
     app.restart().await;
@@ -108,7 +110,9 @@ async fn what_a_mirror_that_is_far_behind_has_not_read_stays_until_it_has() {
         let said = there.as_object().map_or(0, serde_json::Map::len);
         assert_eq!(said, 2 * TURNS, "{conversation}");
     }
-    talk_until(&app, &mut spoken, "what all have read is gone", async || {
+    // The keeper looks when something is said.
+    wait_until("what all have read is gone", async || {
+        app.say("+15550199", "Hello").await;
         app.metric("journal_first_held_seq").await > 1
     })
     .await;
