@@ -31,9 +31,18 @@ pub struct Metrics {
     archive_calls: Gauge,
     archive_bytes: Gauge,
     archive_healthy: Gauge,
+    archive_records: Counter,
     archive_failures: Counter,
+    checkpoint_lag: Gauge,
+    checkpoint_bytes: Gauge,
+    checkpoint_healthy: Gauge,
+    checkpoint_failures: Counter,
     writable: Gauge,
     kept: Gauge,
+    replayed: Gauge,
+    segments: Gauge,
+    first_held: Gauge,
+    held_bytes: Gauge,
     alerts: Gauge,
     gaps: Counter,
     journal_records: Counter,
@@ -89,8 +98,17 @@ impl Metrics {
         let archive_bytes = gauge("archive_bytes", "Size of the archive on disk");
         let archive_healthy =
             gauge("archive_healthy", "1 while the archive follows and nothing of it is missing");
+        let checkpoint_lag =
+            gauge("checkpoint_lag_records", "Records that total.json on disk is behind");
+        let checkpoint_bytes = gauge("checkpoint_bytes", "Size of total.json on disk");
+        let checkpoint_healthy = gauge("checkpoint_healthy", "1 while total.json can be written");
         let writable = gauge("journal_writable", "1 while the disk takes writes");
         let kept = gauge("journal_kept_records", "Records kept in memory for a failing disk");
+        let replayed =
+            gauge("journal_replayed_records", "Records that the start read after total.json");
+        let segments = gauge("journal_segments", "Segments that are held");
+        let first_held = gauge("journal_first_held_seq", "The oldest record that is held");
+        let held_bytes = gauge("journal_held_bytes", "Size of the segments that are held, on disk");
         let alerts = gauge("alerts", "Alerts that nobody has acknowledged");
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
@@ -103,7 +121,9 @@ impl Metrics {
             journal_records: counter("journal_records", "Records written"),
             journal_bytes: counter("journal_bytes", "Bytes written to the journal"),
             journal_failures: counter("journal_failures", "Failed writes or syncs"),
+            archive_records: counter("archive_records", "Records that the archive has taken in"),
             archive_failures: counter("archive_failures", "Failed tries to write the archive"),
+            checkpoint_failures: counter("checkpoint_failures", "Failed tries to write total.json"),
             registry,
             open_calls,
             critical_calls,
@@ -116,8 +136,15 @@ impl Metrics {
             archive_calls,
             archive_bytes,
             archive_healthy,
+            checkpoint_lag,
+            checkpoint_bytes,
+            checkpoint_healthy,
             writable,
             kept,
+            replayed,
+            segments,
+            first_held,
+            held_bytes,
             alerts,
         }
     }
@@ -143,16 +170,32 @@ impl Metrics {
         self.archive_calls.set(signed(archive.calls));
         self.archive_bytes.set(signed(archive.size_bytes));
         self.archive_healthy.set(i64::from(archive.healthy));
-        let failures = context.archive.failures();
-        self.archive_failures.inc_by(failures.saturating_sub(self.archive_failures.get()));
-        let stats = context.journal.stats();
-        self.writable.set(i64::from(context.journal.is_writable()));
-        self.kept.set(signed(stats.kept_records.load(Ordering::Relaxed)));
-        catch_up(&self.journal_records, &stats.records);
-        catch_up(&self.journal_bytes, &stats.bytes);
-        catch_up(&self.journal_failures, &stats.failures);
-        let gaps = context.live.gaps();
-        self.gaps.inc_by(gaps.saturating_sub(self.gaps.get()));
+        catch_up(&self.archive_records, context.archive.records());
+        catch_up(&self.archive_failures, context.archive.failures());
+        let checkpoint = context.checkpoint.status(head);
+        self.checkpoint_lag.set(signed(checkpoint.behind));
+        self.checkpoint_bytes.set(signed(checkpoint.size_bytes));
+        self.checkpoint_healthy.set(i64::from(checkpoint.healthy));
+        catch_up(&self.checkpoint_failures, context.checkpoint.failures());
+        self.refresh_journal(&context.journal);
+        catch_up(&self.gaps, context.live.gaps());
+    }
+
+    fn refresh_journal(&self, journal: &Journal) {
+        let stats = journal.stats();
+        let now = |it: &AtomicU64| it.load(Ordering::Relaxed);
+        self.writable.set(i64::from(journal.is_writable()));
+        self.kept.set(signed(now(&stats.kept_records)));
+        self.replayed.set(signed(now(&stats.replayed)));
+        catch_up(&self.journal_records, now(&stats.records));
+        catch_up(&self.journal_bytes, now(&stats.bytes));
+        catch_up(&self.journal_failures, now(&stats.failures));
+        self.first_held.set(signed(journal.first_held()));
+        // A disk that can't even be looked at shows in the others.
+        if let Ok(segments) = journal.segments() {
+            self.segments.set(signed(segments.len() as u64));
+            self.held_bytes.set(signed(segments.iter().map(|it| it.size_bytes).sum()));
+        }
     }
 }
 
@@ -160,8 +203,8 @@ fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-fn catch_up(counter: &Counter, source: &AtomicU64) {
-    counter.inc_by(source.load(Ordering::Relaxed).saturating_sub(counter.get()));
+fn catch_up(counter: &Counter, source: u64) {
+    counter.inc_by(source.saturating_sub(counter.get()));
 }
 
 pub async fn metrics(context: Data<Context>) -> Result<HttpResponse, ApiError> {

@@ -5,6 +5,7 @@ mod fakes;
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod behind;
 mod browser;
 mod callers;
 mod crash;
