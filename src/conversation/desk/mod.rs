@@ -12,11 +12,13 @@
 
 mod answer;
 mod closing;
+mod conflicts;
 mod decide;
 mod fixed;
 mod late;
 mod lines;
 mod redelivery;
+mod remarks;
 mod remote;
 mod stats;
 mod supervise;
@@ -32,6 +34,7 @@ pub use self::decide::Limits;
 pub use self::fixed::{FALLBACK, GOODBYE, keypad};
 pub use self::lines::{Greeting, Line};
 pub use self::redelivery::GRACE;
+pub use self::remarks::Remark;
 pub use self::remote::{RemoteClock, take_in, take_in_words};
 pub use self::stats::{DeskStats, Stage};
 

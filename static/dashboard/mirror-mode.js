@@ -1,0 +1,55 @@
+// How the mirror listens: at once, now and again, or not at all. A switch that follows the server.
+
+import { ApiError, post } from "/static/shared/api.js";
+import { el, setText } from "/static/shared/dom.js";
+
+const EVERY = "periodic:30s";
+
+export class MirrorMode extends HTMLElement {
+  #drawn = null;
+  #isAsking = false;
+
+  connectedCallback() {
+    this.choices ??= el("fieldset", { class: "segments" }, el("legend", {}, "Changes made in Firebase come"));
+    this.told ??= el("p", { class: "small", role: "status" });
+    this.append(this.choices, this.told);
+  }
+
+  /** Shows the mode that the server tells; without one there is no switch. */
+  show(mode) {
+    this.hidden = typeof mode !== "string";
+    if (this.hidden || this.#isAsking || mode === this.#drawn) return;
+    this.#drawn = mode;
+    const periodic = mode.startsWith("periodic:") ? mode : EVERY;
+    const focused = this.choices.contains(document.activeElement);
+    const choice = (value, text) => el("label", {}, el("input", {
+      type: "radio", name: "mirror-mode", value, checked: value === mode, onchange: () => this.#ask(value),
+    }), text);
+    this.choices.replaceChildren(this.choices.firstElementChild,
+      choice("live", "At once"), choice(periodic, `Every ${periodic.slice("periodic:".length)}`), choice("off", "Not at all"));
+    if (focused) this.choices.querySelector(":checked").focus();
+  }
+
+  async #ask(mode) {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    setText(this.told, "");
+    try {
+      await post("/api/sync/mode", { mode });
+      setText(this.told, "Switched.");
+      this.#drawn = mode;
+    } catch (err) {
+      setText(this.told, err instanceof ApiError && err.status === 404
+        ? "Not done: this server has no such switch. Set AURORA_REALTIME_SYNC and start it again."
+        : `Not done: ${err.message}`);
+      const before = this.#drawn;
+      this.#drawn = null;
+      this.#isAsking = false;
+      this.show(before);
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+}
+
+customElements.define("mirror-mode", MirrorMode);
