@@ -21,6 +21,7 @@ pub mod entry;
 mod failed;
 mod key;
 mod link;
+mod meter;
 mod mirror;
 mod outage_log;
 mod patience;
@@ -32,12 +33,15 @@ mod writer;
 mod writes;
 
 pub use backoff::BackoffLimits;
-pub use client::{Ack, Client, ClientError, ClientSettings, WriteError};
+pub use client::{
+    Ack, Client, ClientError, ClientSettings, Etag, Found, MAX_BODY_BYTES, Put, WriteError,
+};
 pub use credentials::{Credentials, CredentialsError};
 pub use cursor::{Cursor, CursorError};
 pub use failed::{FailedItem, FailedItems, MAX_FAILED};
 pub use key::escape;
 pub use link::{MirrorLink, forget_in_file};
+pub use meter::{CallTally, Day, Meter, Tally};
 pub use mirror::{Mirror, MirrorError, MirrorSettings};
 pub use source::{follow, put};
 pub use status::{FailedLine, MirrorStatus, State, SyncReport, Trouble};

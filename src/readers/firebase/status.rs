@@ -1,12 +1,13 @@
 //! What others may know about the mirror: the answer of `/api/sync`, and what is behind the cursor.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::failed::FailedItem;
+use super::meter::Meter;
 
 /// Why the mirror waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,9 @@ pub struct FailedLine {
 pub struct MirrorStatus {
     acked_seq: AtomicU64,
     saved_seq: AtomicU64,
+    /// Counts what goes to the database and comes from it.
+    meter: Arc<Meter>,
+    stream_is_good: AtomicBool,
     /// Held for memory work only.
     told: Mutex<Told>,
 }
@@ -82,6 +86,21 @@ impl MirrorStatus {
     /// has to keep what lies beyond.
     pub fn saved_seq(&self) -> u64 {
         self.saved_seq.load(Ordering::Acquire)
+    }
+
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
+    /// Whether what others change of calls is surely heard of, in the order of the database: then
+    /// nothing has to be read before a value is written that others may change.
+    pub fn is_stream_good(&self) -> bool {
+        self.stream_is_good.load(Ordering::Acquire)
+    }
+
+    /// For whoever listens: set once everything was heard, unset as soon as that is in doubt.
+    pub fn set_stream_good(&self, is_good: bool) {
+        self.stream_is_good.store(is_good, Ordering::Release);
     }
 
     /// Why it waits, in words, if it does. Holds no secret and nothing that a caller said.
