@@ -8,6 +8,7 @@ mod harness;
 mod browser;
 mod callers;
 mod crash;
+mod edits;
 #[cfg(target_os = "linux")]
 mod kill_points;
 mod limits;

@@ -236,6 +236,11 @@ impl Client {
         self.ask(ask).await
     }
 
+    /// Lets go of a token that is no longer accepted: the next request fetches another one.
+    pub fn renew(&mut self) {
+        self.tokens.forget();
+    }
+
     /// An answer that is a success or 412. On 401 or 403 it renews the token and tries once more.
     async fn ask(&mut self, ask: Ask<'_>) -> Result<Response, WriteError> {
         let done = self.ask_once(&ask).await;

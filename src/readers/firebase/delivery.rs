@@ -71,8 +71,11 @@ impl Delivery {
             let carried = seq.filter(|_| pieces.is_empty());
             let position = carried.map(|it| self.position(it));
             let position = position.as_ref().map(|it| (self.position_path.as_str(), it));
+            let sent = self.progress.status.sent();
+            let ticket = sent.note(&piece, Instant::now());
             let err = match self.send(piece.to_body(position)) {
                 Ok(_) => {
+                    sent.acked(ticket, Instant::now());
                     self.accepted(&piece);
                     continue;
                 }

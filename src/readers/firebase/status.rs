@@ -1,13 +1,17 @@
 //! What others may know about the mirror: the answer of `/api/sync`, and what is behind the cursor.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::download::sent::Sent;
+use super::download::{Listening, ListeningReport};
 use super::failed::FailedItem;
 use super::meter::Meter;
+use crate::domain::CallId;
 
 /// Why the mirror waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,9 @@ pub struct SyncReport {
     /// Age of the oldest record that is not yet in the database.
     pub lag_seconds: u64,
     pub failed: Vec<FailedLine>,
+    /// What comes from there.
+    #[serde(flatten)]
+    pub listening: ListeningReport,
 }
 
 /// A failed item without its value, which may be what a caller said.
@@ -58,6 +65,12 @@ pub struct MirrorStatus {
     /// Counts what goes to the database and comes from it.
     meter: Arc<Meter>,
     stream_is_good: AtomicBool,
+    /// What comes from the database.
+    listening: Arc<Listening>,
+    /// What was sent lately, to know its echo.
+    sent: Arc<Sent>,
+    /// Calls whose entries are to be written anew.
+    wanted: Mutex<BTreeSet<CallId>>,
     /// Held for memory work only.
     told: Mutex<Told>,
 }
@@ -101,6 +114,19 @@ impl MirrorStatus {
     /// For whoever listens: set once everything was heard, unset as soon as that is in doubt.
     pub fn set_stream_good(&self, is_good: bool) {
         self.stream_is_good.store(is_good, Ordering::Release);
+    }
+
+    pub fn listening(&self) -> Arc<Listening> {
+        Arc::clone(&self.listening)
+    }
+
+    pub(super) fn sent(&self) -> Arc<Sent> {
+        Arc::clone(&self.sent)
+    }
+
+    /// Has the entry of a call written anew: somebody removed it.
+    pub(super) fn want_again(&self, id: CallId) {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
     /// Why it waits, in words, if it does. Holds no secret and nothing that a caller said.
@@ -156,6 +182,7 @@ impl MirrorStatus {
             pending,
             lag_seconds: u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0),
             failed: failed.collect(),
+            listening: self.listening.report(),
         }
     }
 
