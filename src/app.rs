@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use self::doors::Doors;
 pub use self::erase::erase;
 use self::folder::{admin_token, create_private, journal_settings};
-use self::followers::{floors, spawn_keeper, spawn_snapshot, start_mirror};
+use self::followers::{floors, spawn_keeper, spawn_snapshot, start_listening, start_mirror};
 use self::rounds::{end_inactive_calls, keep_to_the_policy, tell_the_board};
 pub use self::stop::STOP_LIMIT;
 use self::voice::{load_cards, open_model, twiml};
@@ -131,6 +131,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     }
     let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
     let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
+    start_listening(&config, &desk, &journal, &live, &mirror)?;
     if let Some(model) = model {
         tokio::spawn(async move {
             if let Err(err) = model.warm_up(WARM_UP).await {

@@ -80,6 +80,8 @@ pub struct Config {
     pub firebase_credentials: Option<Secret>,
     /// `GOOGLE_APPLICATION_CREDENTIALS`: a service account's key file.
     pub google_credentials: Option<PathBuf>,
+    /// `AURORA_REALTIME_SYNC`: how closely the database is listened to. Unset: as it is rolled out.
+    pub realtime_sync: Option<String>,
     /// `REDIS_URL`: only its health is looked at.
     pub redis: Option<Url>,
     /// `AURORA_MAX_OPEN_CALLS`: default 20000.
@@ -160,6 +162,7 @@ impl Config {
             firebase_emulator: get("FIREBASE_DATABASE_EMULATOR_HOST"),
             firebase_credentials: get("FIREBASE_CREDENTIALS").map(Secret::new),
             google_credentials: get("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
+            realtime_sync: get("AURORA_REALTIME_SYNC"),
             redis: redis(get("REDIS_URL"))?,
             max_open_calls: number(
                 get("AURORA_MAX_OPEN_CALLS"),

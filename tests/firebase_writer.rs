@@ -6,6 +6,8 @@ mod fakes;
 #[path = "firebase/site.rs"]
 mod site;
 
+#[path = "firebase/client.rs"]
+mod client;
 #[path = "firebase/convergence.rs"]
 mod convergence;
 #[path = "firebase/credentials.rs"]

@@ -9,14 +9,17 @@ use crossbeam_channel::Receiver;
 use tracing::warn;
 
 use crate::config::Config;
+use crate::conversation::desk::{Desk, DeskError};
 use crate::domain::{Call, Position};
 use crate::erasure;
 use crate::journal::Journal;
 use crate::readers::archive::{self, Archive};
 use crate::readers::firebase::{
-    self, ClientSettings, Credentials, Mirror, MirrorLink, MirrorSettings, Target,
+    self, ClientSettings, Credentials, Download, DownloadSettings, Here, Mirror, MirrorLink,
+    MirrorSettings, NotTaken, Target, Wishes,
 };
 use crate::readers::keeper::{self, Floor};
+use crate::readers::live::Live;
 use crate::readers::snapshot::{self, Checkpoint};
 
 /// Up to where the mirror and the archive have read, as far as they tell.
@@ -31,23 +34,15 @@ pub fn mirror_file(config: &Config) -> PathBuf {
     config.data_dir.join("readers").join("firebase.json")
 }
 
-pub fn start_mirror(
-    config: &Config,
-    journal: &Arc<Journal>,
-    link: &MirrorLink,
-) -> anyhow::Result<()> {
+/// Where the mirror's database is and what opens it, if there is one.
+fn mirror_client(config: &Config) -> anyhow::Result<Option<ClientSettings>> {
     let url = config.firebase_url.as_ref();
     let target = match (&config.firebase_emulator, url) {
         (Some(host), url) => {
-            if config.google_credentials.is_some() || config.firebase_credentials.is_some() {
-                warn!(
-                    "FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to."
-                );
-            }
             Target::emulator(host, url).context("FIREBASE_DATABASE_EMULATOR_HOST")?
         }
         (None, Some(url)) => Target::database(url).context("FIREBASE_DATABASE_URL")?,
-        (None, None) => return Ok(()),
+        (None, None) => return Ok(None),
     };
     let credentials = match (&config.firebase_credentials, &config.google_credentials) {
         _ if target.is_emulator() => Credentials::Emulator,
@@ -55,8 +50,22 @@ pub fn start_mirror(
         (None, Some(path)) => Credentials::KeyFile(path.clone()),
         (None, None) => Credentials::Metadata,
     };
+    Ok(Some(ClientSettings::new(target, credentials)))
+}
+
+pub fn start_mirror(
+    config: &Config,
+    journal: &Arc<Journal>,
+    link: &MirrorLink,
+) -> anyhow::Result<()> {
+    let Some(client) = mirror_client(config)? else { return Ok(()) };
+    if config.firebase_emulator.is_some()
+        && (config.google_credentials.is_some() || config.firebase_credentials.is_some())
+    {
+        warn!("FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to.");
+    }
     let settings = MirrorSettings::new(
-        ClientSettings::new(target, credentials),
+        client,
         mirror_file(config),
         config.node.clone(),
         journal.id().to_string(),
@@ -72,6 +81,49 @@ pub fn start_mirror(
     let mirror = Mirror::start(settings, source, journal.bell(), link.status())?;
     link.started(mirror);
     Ok(())
+}
+
+/// Starts to listen to what others change in the mirror's database, if there is one.
+pub fn start_listening(
+    config: &Config,
+    desk: &Arc<Desk>,
+    journal: &Arc<Journal>,
+    live: &Live,
+    link: &MirrorLink,
+) -> anyhow::Result<()> {
+    let environment = config.realtime_sync.as_deref().map(str::parse).transpose();
+    let wishes = Wishes { person: None, environment: environment.context("AURORA_REALTIME_SYNC")? };
+    let Some(client) = mirror_client(config)? else { return Ok(()) };
+    let settings = DownloadSettings::new(client, config.node.clone(), wishes);
+    let here = here(desk, journal);
+    link.listens(Download::start(settings, here, live.viewers(), link.status())?);
+    Ok(())
+}
+
+/// Our side, as those who follow the database see it.
+fn here(desk: &Arc<Desk>, journal: &Arc<Journal>) -> Here {
+    let (edits, words) = (Arc::clone(desk), Arc::clone(desk));
+    let (one, all) = (Arc::clone(journal), Arc::clone(journal));
+    Here {
+        take_in: Arc::new(move |remote, clock| {
+            let desk = Arc::clone(&edits);
+            Box::pin(async move { desk.take_in(remote, clock).await.map_err(not_taken) })
+        }),
+        take_in_words: Arc::new(move |remote| {
+            let desk = Arc::clone(&words);
+            Box::pin(async move { desk.take_in_words(remote).await.map_err(not_taken) })
+        }),
+        call: Arc::new(move |id| one.view(|state| state.call(id).cloned())),
+        calls: Arc::new(move || all.view(|state| state.calls().cloned().collect())),
+    }
+}
+
+fn not_taken(err: DeskError) -> NotTaken {
+    match err {
+        DeskError::NoSuchCall => NotTaken::Gone,
+        DeskError::CallEnded => NotTaken::Ended,
+        other => NotTaken::Later(other.to_string()),
+    }
 }
 
 pub fn spawn_snapshot(

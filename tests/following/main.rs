@@ -9,6 +9,7 @@ mod behind;
 mod browser;
 mod callers;
 mod crash;
+mod edits;
 #[cfg(target_os = "linux")]
 mod kill_points;
 mod limits;

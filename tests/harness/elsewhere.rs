@@ -3,8 +3,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aurora::conversation::desk::{DeskError, RemoteClock, take_in};
-use aurora::domain::{Field, Label, Note, RemoteCall, RemoteEdit, Seq, Timestamp};
+use aurora::conversation::desk::{DeskError, take_in};
+use aurora::domain::{Field, Label, Note, RemoteCall, RemoteClock, RemoteEdit, Seq, Timestamp};
 use aurora::journal::{Journal, Need, Settings};
 use aurora::readers::snapshot;
 

@@ -35,7 +35,7 @@ pub use self::fixed::{FALLBACK, GOODBYE, keypad};
 pub use self::lines::{Greeting, Line};
 pub use self::redelivery::GRACE;
 pub use self::remarks::Remark;
-pub use self::remote::{RemoteClock, take_in, take_in_words};
+pub use self::remote::{take_in, take_in_words};
 pub use self::stats::{DeskStats, Stage};
 
 use self::closing::{Asking, Questions};

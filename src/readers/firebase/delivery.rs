@@ -3,8 +3,8 @@
 //! # Promises
 //! - A temporary error and wrong credentials are waited out; nothing is skipped.
 //! - A refused batch is halved down to the value that is refused, and only that is set aside; but not
-//!   before a write of our own making was accepted, so that a database that refuses everything is
-//!   not taken for bad data.
+//!   before a write of our own making was accepted and the value refused once more, so that a
+//!   database that refuses everything for a while is not taken for bad data.
 //! - The position goes into the database with the last piece of a batch, never before.
 
 use std::time::Instant;
@@ -17,6 +17,7 @@ use tracing::warn;
 
 use super::client::{Ack, Client, WriteError};
 use super::failed::{FailedItem, is_within};
+use super::meter::call_key;
 use super::patience::{Patience, Waited};
 use super::progress::Progress;
 use super::writes::{Limits, Writes};
@@ -70,10 +71,12 @@ impl Delivery {
             let carried = seq.filter(|_| pieces.is_empty());
             let position = carried.map(|it| self.position(it));
             let position = position.as_ref().map(|it| (self.position_path.as_str(), it));
+            let sent = self.progress.status.sent();
+            let ticket = sent.note(&piece, Instant::now());
             let err = match self.send(piece.to_body(position)) {
                 Ok(_) => {
-                    self.patience.recovered();
-                    self.failed_changed |= self.progress.settle(&piece);
+                    sent.acked(ticket, Instant::now());
+                    self.accepted(&piece);
                     continue;
                 }
                 Err(WriteError::Refused { .. }) if piece.n_paths() > 1 => {
@@ -81,12 +84,10 @@ impl Delivery {
                     is_whole = false;
                     continue;
                 }
-                Err(WriteError::Refused { status, reason }) => {
-                    match self.set_aside(&piece, carried, status, &reason) {
-                        Ok(()) => continue,
-                        Err(err) => err,
-                    }
-                }
+                Err(WriteError::Refused { .. }) => match self.set_aside(&piece, carried) {
+                    Ok(()) => continue,
+                    Err(err) => err,
+                },
                 Err(err) => err,
             };
             match self.patience.wait_out(&err) {
@@ -119,13 +120,7 @@ impl Delivery {
     ///
     /// # Errors
     /// It is not, as a write of our own is not accepted either; or the list is full.
-    fn set_aside(
-        &mut self,
-        piece: &Writes,
-        carried: Option<u64>,
-        status: u16,
-        reason: &str,
-    ) -> Result<(), WriteError> {
+    fn set_aside(&mut self, piece: &Writes, carried: Option<u64>) -> Result<(), WriteError> {
         let position = self.position(carried.or(self.progress.acked()).unwrap_or(0));
         let own = Writes::new().to_body(Some((self.position_path.as_str(), &position)));
         // Repeated by itself: in a flapping database the two may never succeed in a row.
@@ -138,6 +133,16 @@ impl Delivery {
                 return Err(err);
             }
         }
+        let carried = carried.map(|it| self.position(it));
+        let carried = carried.as_ref().map(|it| (self.position_path.as_str(), it));
+        let (status, reason) = match self.send(piece.to_body(carried)) {
+            Ok(_) => {
+                self.accepted(piece);
+                return Ok(());
+            }
+            Err(WriteError::Refused { status, reason }) => (status, reason),
+            Err(err) => return Err(err),
+        };
         self.patience.recovered();
         self.forget();
         for (path, seq, value) in piece.iter() {
@@ -160,6 +165,18 @@ impl Delivery {
             });
         }
         Ok(())
+    }
+
+    fn accepted(&mut self, accepted: &Writes) {
+        self.patience.recovered();
+        self.failed_changed |= self.progress.settle(accepted);
+        let meter = self.progress.status.meter();
+        meter.paths(accepted.n_paths() as u64);
+        for (path, size_bytes) in accepted.sizes() {
+            if let Some(key) = call_key(path) {
+                meter.of_call(key, size_bytes as u64);
+            }
+        }
     }
 
     fn position(&self, seq: u64) -> Value {

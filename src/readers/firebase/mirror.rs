@@ -104,7 +104,7 @@ impl Mirror {
         S: FnMut(Option<u64>, Limits) -> Result<Next, SourceError> + Send + 'static,
     {
         let cursor = Cursor::open(&settings.cursor_file)?;
-        let client = Client::new(settings.client)?;
+        let client = Client::new(settings.client, status.meter())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -112,6 +112,7 @@ impl Mirror {
         let (commands, received) = bounded(MAX_COMMANDS);
         let (deadline, seen) = watch::channel(None);
         let acked_seq = cursor.position_in(&settings.journal_id).unwrap_or(0);
+        status.meter().resume(cursor.days());
         status.switch(true);
         status.set_acked(acked_seq);
         status.set_saved(acked_seq);

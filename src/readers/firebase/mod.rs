@@ -7,9 +7,7 @@
 //! - An error drops nothing: temporary ones are waited out, refused values are set aside with their
 //!   reason and can be tried again.
 //! - Memory is bounded by one batch, however long an outage lasts.
-//!
-//! # Not here
-//! What anybody changes in the database: it is written to, and not listened to.
+//! - What others change there comes back as soon as the database tells of it: see `download`.
 
 mod auth;
 mod backoff;
@@ -17,10 +15,13 @@ mod client;
 mod credentials;
 mod cursor;
 mod delivery;
+mod download;
 pub mod entry;
 mod failed;
+mod here;
 mod key;
 mod link;
+mod meter;
 mod mirror;
 mod outage_log;
 mod patience;
@@ -32,12 +33,20 @@ mod writer;
 mod writes;
 
 pub use backoff::BackoffLimits;
-pub use client::{Ack, Client, ClientError, ClientSettings, WriteError};
+pub use client::{
+    Ack, Client, ClientError, ClientSettings, Etag, Found, MAX_BODY_BYTES, Put, WriteError,
+};
 pub use credentials::{Credentials, CredentialsError};
 pub use cursor::{Cursor, CursorError};
+pub use download::{
+    BadMode, ChosenBy, Download, DownloadSettings, Listening, ListeningReport, Mode, SetAside,
+    StreamLimits, Viewers, Wishes,
+};
 pub use failed::{FailedItem, FailedItems, MAX_FAILED};
+pub use here::{Here, NotTaken, Taking};
 pub use key::escape;
 pub use link::{MirrorLink, forget_in_file};
+pub use meter::{CallTally, Day, Meter, Tally};
 pub use mirror::{Mirror, MirrorError, MirrorSettings};
 pub use source::{follow, put};
 pub use status::{FailedLine, MirrorStatus, State, SyncReport, Trouble};

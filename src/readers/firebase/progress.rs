@@ -80,6 +80,7 @@ impl Progress {
 
     /// Saves what is not on disk. A failure is told and tried again later.
     pub fn save(&mut self) {
+        self.cursor.set_days(self.status.meter().days());
         match self.cursor.save() {
             Ok(()) => {
                 self.unsaved_since = None;

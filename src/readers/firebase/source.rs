@@ -75,6 +75,11 @@ pub fn put(writes: &mut Writes, record: &Record, last: &dyn Fn(CallId, Field) ->
             let (id, conversation) = (it.call_id.to_string(), it.call_id.conversation());
             let message = value(&PublishedMessage::from(&*it.message));
             writes.set_message(&conversation.to_string(), &it.message.id.to_string(), message);
+            if let Some(key) = &it.message.remote_key {
+                // It was written there first, under a key of somebody's; now it is under ours.
+                let path = format!("active_conversations/{conversation}/messages/{key}");
+                writes.put_escaped(&path, record.seq, Value::Null);
+            }
             writes.set_call_field(&id, "last_message_at", record.at.to_string());
         }
         Event::CallUpdated(it) => updated(writes, it, record, last),

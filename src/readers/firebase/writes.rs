@@ -143,6 +143,11 @@ impl Writes {
         self.entries.iter().map(|(path, it)| (path.as_str(), it.seq, &it.value))
     }
 
+    /// Path and about the bytes that it takes in the body.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.entries.iter().map(|(path, it)| (path.as_str(), it.size_bytes))
+    }
+
     /// The body of the PATCH on the root, with one path more if `position` is given.
     pub fn to_body(&self, position: Option<(&str, &Value)>) -> Bytes {
         let entries = self.entries.iter().map(|(path, it)| (path.as_str(), &it.value));

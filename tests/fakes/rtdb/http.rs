@@ -1,5 +1,6 @@
 //! The REST protocol: one request in, one answer out.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::asked::Asked;
-use super::faults::Gate;
+use super::faults::{Fault, Gate};
 use super::query;
 use super::shared::{Seen, Shared, now_ms};
 use super::stream::event;
@@ -96,13 +97,23 @@ fn read(asked: &Asked, shared: &Data<Shared>) -> Result<HttpResponse, Answer> {
 
 fn stream(asked: &Asked, shared: &Data<Shared>) -> HttpResponse {
     let events = shared.listen(&asked.ns, &asked.path);
-    let bytes = futures_util::stream::unfold(events, |mut events| async move {
-        let event = match timeout(KEEP_ALIVE, events.recv()).await {
-            Ok(event) => event.flatten()?,
-            Err(_) => event("keep-alive", "null"),
-        };
-        Some((Ok::<_, actix_web::Error>(Bytes::from(event)), events))
-    });
+    let pieces = VecDeque::new();
+    let start = (events, pieces, Data::clone(shared));
+    let bytes =
+        futures_util::stream::unfold(start, |(mut events, mut pieces, shared)| async move {
+            while pieces.is_empty() {
+                let event = match timeout(KEEP_ALIVE, events.recv()).await {
+                    Ok(event) => event.flatten()?,
+                    Err(_) => event("keep-alive", "null"),
+                };
+                let size = if shared.faults().is_set(&Fault::SplitBytes) { 5 } else { event.len() };
+                if !shared.faults().is_set(&Fault::SilentStreams) {
+                    pieces.extend(event.as_bytes().chunks(size).map(Bytes::copy_from_slice));
+                }
+            }
+            let piece = pieces.pop_front()?;
+            Some((Ok::<_, actix_web::Error>(piece), (events, pieces, shared)))
+        });
     HttpResponse::Ok()
         .insert_header(("Content-Type", "text/event-stream; charset=utf-8"))
         .insert_header(("Cache-Control", "no-cache"))
