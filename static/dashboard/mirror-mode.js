@@ -26,7 +26,7 @@ export class MirrorMode extends HTMLElement {
       type: "radio", name: "mirror-mode", value, checked: value === mode, onchange: () => this.#ask(value),
     }), text);
     this.choices.replaceChildren(this.choices.firstElementChild,
-      choice("live", "At once"), choice(periodic, `Every ${periodic.slice("periodic:".length)}`), choice("off", "Not at all"));
+      choice("live", "At once"), choice(periodic, `Every ${spaced(periodic.slice("periodic:".length))}`), choice("off", "Not at all"));
     if (focused) this.choices.querySelector(":checked").focus();
   }
 
@@ -50,6 +50,11 @@ export class MirrorMode extends HTMLElement {
       this.#isAsking = false;
     }
   }
+}
+
+/** `30s` reads "30 s". */
+function spaced(length) {
+  return length.replace(/^(\d+)([a-z]+)$/, "$1 $2");
 }
 
 customElements.define("mirror-mode", MirrorMode);

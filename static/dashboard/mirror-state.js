@@ -139,19 +139,28 @@ const TEXTS = {
     "Firebase refuses the credentials. Every change is kept on this server until they are mended."],
 };
 
+/** When the database was not as it was left. */
+const NOTICED = {
+  other_database: "another database: all is sent there",
+  wiped: "it was wiped: all is sent again",
+  restored: "an older copy: the rest is sent again",
+  other_journal: "of another journal: all is sent again",
+};
+
 function waiting({ pending, lag_seconds: lag }) {
   const count = `${pending ?? 0} pending`;
   return lag > 0 ? `${count}, ${durationWords(lag * 1000)} behind` : count;
 }
 
 /** Names and values of what the server tells. */
-function factsOf({ state, pending, lag_seconds: lag, listeners }) {
+function factsOf({ state, pending, lag_seconds: lag, listeners, noticed }) {
   if (state === "off") return [];
   const open = Array.isArray(listeners) ? listeners.length : listeners?.open ?? listeners;
   return [
     Number.isFinite(pending) ? ["Waiting to be sent", String(pending)] : null,
     lag > 0 ? ["Behind by", durationWords(lag * 1000)] : null,
     Number.isFinite(open) ? ["Open listeners", String(open)] : null,
+    NOTICED[noticed?.found] ? [dateAndTime(noticed.at), NOTICED[noticed.found]] : null,
   ].filter(Boolean);
 }
 
