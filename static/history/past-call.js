@@ -117,7 +117,9 @@ function inOrder({ messages, actions }) {
       if (deed.action === "takeover") holder = deed.value ?? deed.by;
       return deedNode(deed);
     }
-    const node = bubble(message.role === "admin" ? { ...message, admin_id: holder } : message);
+    // Who spoke in Firebase need not be who held the call here.
+    const isHolders = message.role === "admin" && message.source !== "firebase";
+    const node = bubble(isHolders ? { ...message, admin_id: holder } : message);
     node.setAttribute("data-message", message.message_id);
     return node;
   });

@@ -18,7 +18,7 @@ mod fixed;
 mod late;
 mod lines;
 mod redelivery;
-mod remarks;
+pub mod remarks;
 mod remote;
 mod stats;
 mod supervise;
@@ -34,7 +34,6 @@ pub use self::decide::Limits;
 pub use self::fixed::{FALLBACK, GOODBYE, keypad};
 pub use self::lines::{Greeting, Line};
 pub use self::redelivery::GRACE;
-pub use self::remarks::Remark;
 pub use self::remote::{RemoteClock, take_in, take_in_words};
 pub use self::stats::{DeskStats, Stage};
 

@@ -181,3 +181,23 @@ async fn a_deletion_that_went_under_is_put_back_once_the_call_allows_it() {
     assert!(app.call(&over).await["call"]["deleted_at"].is_string());
     assert_eq!(conflicts(&app).await, std::slice::from_ref(goes_on));
 }
+
+#[tokio::test]
+async fn what_was_done_and_said_in_firebase_is_marked_so() {
+    let mut app = TestApp::spawn().await;
+    let call = app.say("+15550100", "There is a fire").await.call().to_owned();
+    let taken =
+        Elsewhere { call: &call, field: Field::AdminId, value: "sam", by: "sam", before_ms: 0 };
+    app.edited_elsewhere(&[taken]).await;
+    app.said_elsewhere(&call, "-OAbcdefghijklmnopq_", "Stay at the gate").await;
+
+    let transcript = app.get_json(&format!("/api/calls/{call}/conversation")).await;
+
+    let messages = transcript["messages"].as_array().expect("a list");
+    let places: Vec<_> = messages.iter().map(|it| it.get("source")).collect();
+    assert_eq!(places, [None, None, Some(&json!("firebase"))]);
+    let takeover = &transcript["actions"][0];
+    assert_eq!((&takeover["action"], &takeover["by"]), (&json!("takeover"), &json!("sam")));
+    assert_eq!(takeover["source"], "firebase");
+    assert_eq!(conflicts(&app).await, Vec::<Value>::new());
+}
