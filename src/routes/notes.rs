@@ -8,7 +8,8 @@ use super::Context;
 use super::body;
 use super::error::ApiError;
 use super::keeping::SHOWN;
-use crate::conversation::desk::{DeskError, Remark};
+use crate::conversation::desk::DeskError;
+use crate::conversation::desk::remarks::Remark;
 use crate::domain::{CallId, Label, Note};
 use crate::readers::archive;
 

@@ -10,9 +10,9 @@ import { post } from "/static/shared/api.js";
 import { announce } from "/static/shared/announce.js";
 import { nameOrAsk } from "/static/shared/dialogs.js";
 import { arrange, el, oncePerFrame, setText } from "/static/shared/dom.js";
-import { dateAndTime } from "/static/shared/time.js";
+import { timeText } from "/static/shared/time.js";
 
-const SHOWN = 2;
+const SHOWN = 3;
 /** Longer values are not repeated on a button. */
 const SHORT = 24;
 
@@ -77,7 +77,7 @@ export class ConflictList extends HTMLElement {
       el("dl", {}, ...side("Kept", field, kept), ...side("Not kept", field, lost)),
       el("p", { class: "why small muted" }, whyText(conflict)),
       el("div", { class: "settle" },
-        button("restore", { class: "restore" }, value.length <= SHORT ? `Put back “${value}”` : "Put back what was not kept"),
+        button("restore", { class: "restore" }, value.length <= SHORT ? `Put back “${value}”` : "Put it back"),
         button("dismiss", { class: "dismiss quiet" }, "Leave it so")),
       problem);
     this.#items.set(conflict.conflict_id, node);
@@ -101,7 +101,7 @@ export class ConflictList extends HTMLElement {
 }
 
 function side(name, field, it) {
-  const at = dateAndTime(it.at);
+  const at = timeText(it.at);
   return [
     el("dt", {}, name),
     el("dd", {},

@@ -12,13 +12,20 @@ export class MirrorMode extends HTMLElement {
   connectedCallback() {
     this.choices ??= el("fieldset", { class: "segments" }, el("legend", {}, "Changes made in Firebase come"));
     this.told ??= el("p", { class: "small", role: "status" });
-    this.append(this.choices, this.told);
+    this.by ??= el("p", { class: "small muted" });
+    this.append(this.choices, this.by, this.told);
   }
 
-  /** Shows the mode that the server tells; without one there is no switch. */
-  show(mode) {
+  /** Shows the mode that the server tells, and who chose it; without one there is no switch. */
+  show(sync) {
+    const mode = sync?.mode;
     this.hidden = typeof mode !== "string";
-    if (this.hidden || this.#isAsking || mode === this.#drawn) return;
+    if (this.hidden || this.#isAsking) return;
+    setText(this.by, CHOSEN[sync.mode_by] ?? "");
+    if (mode !== this.#drawn) this.#draw(mode);
+  }
+
+  #draw(mode) {
     this.#drawn = mode;
     const periodic = mode.startsWith("periodic:") ? mode : EVERY;
     const focused = this.choices.contains(document.activeElement);
@@ -26,7 +33,7 @@ export class MirrorMode extends HTMLElement {
       type: "radio", name: "mirror-mode", value, checked: value === mode, onchange: () => this.#ask(value),
     }), text);
     this.choices.replaceChildren(this.choices.firstElementChild,
-      choice("live", "At once"), choice(periodic, `Every ${periodic.slice("periodic:".length)}`), choice("off", "Not at all"));
+      choice("live", "At once"), choice(periodic, `Every ${spaced(periodic.slice("periodic:".length))}`), choice("off", "Not at all"));
     if (focused) this.choices.querySelector(":checked").focus();
   }
 
@@ -43,13 +50,22 @@ export class MirrorMode extends HTMLElement {
         ? "Not done: this server has no such switch. Set AURORA_REALTIME_SYNC and start it again."
         : `Not done: ${err.message}`);
       const before = this.#drawn;
-      this.#drawn = null;
-      this.#isAsking = false;
-      this.show(before);
+      this.#draw(before);
     } finally {
       this.#isAsking = false;
     }
   }
+}
+
+const CHOSEN = {
+  person: "Chosen by a supervisor.",
+  environment: "As the settings say.",
+  rollout: "As the rollout in the database says.",
+};
+
+/** `30s` reads "30 s". */
+function spaced(length) {
+  return length.replace(/^(\d+)([a-z]+)$/, "$1 $2");
 }
 
 customElements.define("mirror-mode", MirrorMode);

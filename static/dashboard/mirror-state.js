@@ -8,7 +8,7 @@
 import { get, post } from "/static/shared/api.js";
 import { announce } from "/static/shared/announce.js";
 import { el, setAttr, setText } from "/static/shared/dom.js";
-import { dateAndTime, durationWords } from "/static/shared/time.js";
+import { durationWords, timeText } from "/static/shared/time.js";
 import { costTable } from "/static/dashboard/mirror-cost.js";
 import "/static/dashboard/mirror-mode.js";
 
@@ -25,8 +25,9 @@ export class MirrorState extends HTMLElement {
     this.explain = this.querySelector(".explain");
     this.facts = this.querySelector(".facts");
     this.refused = this.querySelector(".refused");
-    this.failed = this.querySelector(".failed");
+    this.failed = this.refused.querySelector(".failed");
     this.retry = this.querySelector(".retry");
+    this.aside = this.querySelector(".aside");
     this.outcome = this.querySelector(".outcome");
     this.mode = this.querySelector("mirror-mode");
     this.costs = this.querySelector(".costs");
@@ -52,12 +53,16 @@ export class MirrorState extends HTMLElement {
     const [short, long] = TEXTS[known](sync ?? {});
     setText(this.words, `Mirror: ${short}${failed.length > 0 ? `, ${failed.length} refused` : ""}`);
     setText(this.explain, long);
-    this.mode.show(sync && sync.state !== "off" || sync?.mode === "off" ? sync.mode : null);
+    this.mode.show(known === "unknown" || known === "off" ? null : sync);
     this.#drawn("facts", factsOf(sync ?? {}), (facts) => {
       this.facts.hidden = facts.length === 0;
       this.facts.replaceChildren(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
     });
     this.#drawn("failed", failed, () => this.#drawFailed(failed));
+    this.#drawn("aside", sync?.set_aside ?? [], (aside) => {
+      this.aside.hidden = aside.length === 0;
+      this.aside.querySelector("ul").replaceChildren(...aside.slice(-FAILED_SHOWN).reverse().map((it) => el("li", {}, itemText(it))));
+    });
     this.#drawn("cost", sync?.cost, (cost) => this.costs.replaceChildren(...[costTable(cost)].filter(Boolean)));
   }
 
@@ -91,15 +96,12 @@ export class MirrorState extends HTMLElement {
     if (lost) (this.failed.querySelector("button") ?? this.chip).focus();
   }
 
-  #failedItem({ seq, path, reason, at }) {
+  #failedItem(item) {
+    const { seq, path } = item;
     const name = String(path ?? seq);
-    const when = dateAndTime(at);
     const again = el("button", { type: "button", class: "quiet", "aria-label": `Try again: ${name}`,
       onclick: (event) => this.#retry(event.currentTarget, { seq }) }, "Try again");
-    return el("li", {},
-      el("span", {}, el("code", {}, name), ` ${reason ?? ""}`,
-        when ? el("span", { class: "muted" }, " · ", el("time", { datetime: at }, when)) : null),
-      seq === undefined ? null : again);
+    return el("li", {}, itemText(item), seq === undefined ? null : again);
   }
 
   async #toggled() {
@@ -139,19 +141,37 @@ const TEXTS = {
     "Firebase refuses the credentials. Every change is kept on this server until they are mended."],
 };
 
+/** When the database was not as it was left. */
+const NOTICED = {
+  other_database: "another database: all is sent there",
+  wiped: "it was wiped: all is sent again",
+  restored: "an older copy: the rest is sent again",
+  other_journal: "of another journal: all is sent again",
+};
+
+/** What went wrong where, and when. */
+function itemText({ seq, path, reason, at }) {
+  const when = timeText(at);
+  return el("span", {}, el("code", {}, String(path ?? seq)), ` ${reason ?? ""}`,
+    when ? el("span", { class: "muted" }, " · ", el("time", { datetime: at }, when)) : null);
+}
+
 function waiting({ pending, lag_seconds: lag }) {
   const count = `${pending ?? 0} pending`;
   return lag > 0 ? `${count}, ${durationWords(lag * 1000)} behind` : count;
 }
 
 /** Names and values of what the server tells. */
-function factsOf({ state, pending, lag_seconds: lag, listeners }) {
+function factsOf({ state, pending, lag_seconds: lag, listeners, listening_trouble: deaf, taken, noticed }) {
   if (state === "off") return [];
   const open = Array.isArray(listeners) ? listeners.length : listeners?.open ?? listeners;
   return [
     Number.isFinite(pending) ? ["Waiting to be sent", String(pending)] : null,
     lag > 0 ? ["Behind by", durationWords(lag * 1000)] : null,
     Number.isFinite(open) ? ["Open listeners", String(open)] : null,
+    deaf ? ["Does not listen", String(deaf)] : null,
+    taken > 0 ? ["Changes taken from Firebase", String(taken)] : null,
+    NOTICED[noticed?.found] ? [timeText(noticed.at), NOTICED[noticed.found]] : null,
   ].filter(Boolean);
 }
 

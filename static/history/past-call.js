@@ -20,7 +20,7 @@ const DEEDS = {
   restored: () => "had the call back",
   admin_notes: (value) => (value ? `wrote the notes: “${value}”` : "took the notes away"),
   final_action: (value) => (value ? `wrote what was done: “${value}”` : "took away what was done"),
-  conflict: (value) => `changed what was changed here, too (${value})`,
+  conflict: (value) => `changed what was changed elsewhere, too: ${String(value ?? "").replaceAll("_", " ")}`,
   conflict_restored: () => "put back what had not been kept",
   conflict_settled: () => "left what had been kept",
 };
@@ -117,7 +117,9 @@ function inOrder({ messages, actions }) {
       if (deed.action === "takeover") holder = deed.value ?? deed.by;
       return deedNode(deed);
     }
-    const node = bubble(message.role === "admin" ? { ...message, admin_id: holder } : message);
+    // Who spoke in Firebase need not be who held the call here.
+    const isHolders = message.role === "admin" && message.source !== "firebase";
+    const node = bubble(isHolders ? { ...message, admin_id: holder } : message);
     node.setAttribute("data-message", message.message_id);
     return node;
   });

@@ -62,3 +62,10 @@ export function dateAndTime(timestamp) {
   const ms = parseTime(timestamp);
   return ms === null ? "" : DATE_AND_TIME.format(ms);
 }
+
+/** The time of day for what was today, else date and time. */
+export function timeText(timestamp) {
+  const ms = parseTime(timestamp);
+  if (ms === null) return "";
+  return new Date(ms).toDateString() === new Date(serverNow()).toDateString() ? clockText(ms) : dateAndTime(timestamp);
+}

@@ -147,7 +147,6 @@ async function conflicts(kim, lee) {
       await visible(page.locator("connection-state [data-phase=live]"), "“Live”", TOLD_MS);
     }
     expected.failedRequests = false;
-    await kim.getByRole("button", { name: "Show all 3" }).click();
     const shown = await visible(item(kim, "Notes of"), "the notes");
     const words = await shown.innerText();
     for (const wanted of [LAMP, "Corridor B", "Corridor C,", "Kim, here", "Sam, in Firebase", "set later"]) {
@@ -174,7 +173,7 @@ async function conflicts(kim, lee) {
     for (const page of [kim, lee]) await visible(page.locator("conflict-list h2", { hasText: "1" }), "one fewer", TOLD_MS);
   });
   await step("the last one goes, and the list with it", async () => {
-    await item(lee, "Notes of").getByRole("button", { name: /^Put back what was not kept/ }).focus();
+    await item(lee, "Notes of").getByRole("button", { name: /^Put it back/ }).focus();
     await lee.keyboard.press("Enter");
     for (const page of [kim, lee]) await hidden(page.locator("conflict-list"), "the list", TOLD_MS);
     await focusIs(lee, "#calls", "the calls");
@@ -198,7 +197,9 @@ async function panel(page) {
   const asked = [];
   await page.route("**/api/sync", async (route) => route.fulfill({ json: {
     state: "unreachable", head_seq: 50, acked_seq: 8, pending: 42, lag_seconds: 75, listeners: 2,
-    mode: asked.at(-1) ?? "live",
+    noticed: { found: "wiped", at: "2026-11-20T11:00:00.000Z" },
+    mode: asked.at(-1) ?? "live", mode_by: "rollout", listening: false, listening_trouble: "no answer for 2 s", taken: 17,
+    set_aside: [{ path: "active_calls/call_02/urgency", reason: "must be CRITICAL, URGENT or NORMAL", at: "2026-11-20T12:02:00.000Z" }],
     failed: [
       { seq: 7, path: "active_conversations/conv_01/messages/msg_000003", reason: "400: it is too long", at: "2026-11-20T12:00:00.000Z" },
       { seq: 8, path: "active_calls/call_01/admin_notes", reason: "400: not text", at: "2026-11-20T12:01:00.000Z" },
@@ -221,7 +222,7 @@ async function panel(page) {
     const card = page.locator("mirror-state .card");
     await visible(card.locator(".failed li").nth(1), "the refused items");
     const words = await card.innerText();
-    for (const wanted of ["42", "1 min 15 s", "Open listeners", "400: not text", "1,234", "912 kB", "123 MB", "$0.0012", "$1.50"]) {
+    for (const wanted of ["42", "1 min 15 s", "Open listeners", "it was wiped", "no answer for 2 s", "17", "must be CRITICAL", "the rollout", "400: not text", "1,234", "912 kB", "123 MB", "$0.0012", "$1.50"]) {
       check(words.includes(wanted), `“${wanted}” is not in ${words}`);
     }
     await visible(page.getByRole("button", { name: "Try all again" }), "the button for all");

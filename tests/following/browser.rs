@@ -140,6 +140,45 @@ async fn two_supervisors_share_the_board_and_every_change_names_its_person() {
 }
 
 #[tokio::test]
+async fn notes_conflicts_and_the_mirrors_panel_are_seen_to_in_a_browser() {
+    let mut app = TestApp::spawn().await;
+    let fire = app.say("+15550100", "There is a fire in the warehouse").await;
+    let lamp = app.say("+15550101", "The lamp in the corridor is broken").await;
+    let over = app.say("+15550102", "When is the canteen open").await;
+    let (fire, lamp, over) = (fire.call(), lamp.call(), over.call());
+    for (call, verb, body) in [
+        (fire, "takeover", json!({ "admin_id": "Kim" })),
+        (fire, "urgency", json!({ "admin_id": "Kim", "urgency": "urgent" })),
+        (lamp, "notes", json!({ "admin_id": "Kim", "admin_notes": "Corridor B" })),
+        (over, "end", json!({ "admin_id": "Kim" })),
+    ] {
+        let got = app.act(&format!("/api/call/{call}/{verb}"), &body).await;
+        assert!(got.status < 300, "{verb}: {}", got.text());
+    }
+    let there =
+        |call, field, value, before_ms| Elsewhere { call, field, value, by: "Sam", before_ms };
+
+    play(&mut app, &["sides.mjs"], async |app, line| {
+        if line == "READY-FOR-EDITS" {
+            app.edited_elsewhere(&[
+                there(fire, Field::AdminId, "Sam", 60_000),
+                there(fire, Field::Urgency, "NORMAL", -60_000),
+                there(lamp, Field::AdminNotes, "Corridor C,\nbeside the lift", 60_000),
+                there(lamp, Field::FinalAction, "Janitor told", 1_000),
+            ])
+            .await;
+        }
+    })
+    .await;
+
+    let call = app.call(lamp).await["call"].clone();
+    assert_eq!(call["admin_notes"], "Corridor C,\nbeside the lift");
+    let call = app.call(fire).await["call"].clone();
+    assert_eq!((&call["admin_id"], &call["urgency"]), (&json!("Kim"), &json!("NORMAL")));
+    assert_eq!(app.call(over).await["call"]["final_action"], "Told at noon");
+}
+
+#[tokio::test]
 async fn past_calls_are_searched_narrowed_and_read_in_a_browser() {
     let mut app = TestApp::spawn().await;
     for n in 0..59 {
@@ -181,43 +220,4 @@ async fn past_calls_are_deleted_had_back_held_and_erased_in_a_browser() {
     let receipts = receipts["erasures"].as_array().expect("a list");
     assert_eq!(receipts.len(), 1);
     assert_eq!((&receipts[0]["by"], &receipts[0]["n_calls"]), (&json!("Kim"), &json!(2)));
-}
-
-#[tokio::test]
-async fn notes_conflicts_and_the_mirrors_panel_are_seen_to_in_a_browser() {
-    let mut app = TestApp::spawn().await;
-    let fire = app.say("+15550100", "There is a fire in the warehouse").await;
-    let lamp = app.say("+15550101", "The lamp in the corridor is broken").await;
-    let over = app.say("+15550102", "When is the canteen open").await;
-    let (fire, lamp, over) = (fire.call(), lamp.call(), over.call());
-    for (call, verb, body) in [
-        (fire, "takeover", json!({ "admin_id": "Kim" })),
-        (fire, "urgency", json!({ "admin_id": "Kim", "urgency": "urgent" })),
-        (lamp, "notes", json!({ "admin_id": "Kim", "admin_notes": "Corridor B" })),
-        (over, "end", json!({ "admin_id": "Kim" })),
-    ] {
-        let got = app.act(&format!("/api/call/{call}/{verb}"), &body).await;
-        assert!(got.status < 300, "{verb}: {}", got.text());
-    }
-    let there =
-        |call, field, value, before_ms| Elsewhere { call, field, value, by: "Sam", before_ms };
-
-    play(&mut app, &["sides.mjs"], async |app, line| {
-        if line == "READY-FOR-EDITS" {
-            app.edited_elsewhere(&[
-                there(fire, Field::AdminId, "Sam", 60_000),
-                there(fire, Field::Urgency, "NORMAL", -60_000),
-                there(lamp, Field::AdminNotes, "Corridor C,\nbeside the lift", 60_000),
-                there(lamp, Field::FinalAction, "Janitor told", 1_000),
-            ])
-            .await;
-        }
-    })
-    .await;
-
-    let call = app.call(lamp).await["call"].clone();
-    assert_eq!(call["admin_notes"], "Corridor C,\nbeside the lift");
-    let call = app.call(fire).await["call"].clone();
-    assert_eq!((&call["admin_id"], &call["urgency"]), (&json!("Kim"), &json!("NORMAL")));
-    assert_eq!(app.call(over).await["call"]["final_action"], "Told at noon");
 }

@@ -18,7 +18,7 @@ mod fixed;
 mod late;
 mod lines;
 mod redelivery;
-mod remarks;
+pub mod remarks;
 mod remote;
 mod stats;
 mod supervise;

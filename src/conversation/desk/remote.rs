@@ -5,12 +5,11 @@ use super::Desk;
 use super::answer::DeskError;
 use super::decide::{add, by_person, new_ulid};
 use super::late::DISK_PATIENCE;
-use super::supervise::see_alerts;
 use crate::conversation::merging::{Ruling, rule, server_time};
 use crate::domain::{
-    ByPerson, Call, CallEnded, CallStatus, CallUpdated, Conflict, ConflictId, EndReason, Event,
-    Field, Label, Note, RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, Role, Side, Source,
-    State, Urgency, Why,
+    AlertAcknowledged, ByPerson, Call, CallEnded, CallStatus, CallUpdated, Conflict, ConflictId,
+    EndReason, Event, Field, Label, Note, RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, Role,
+    Side, Source, State, Urgency, Why,
 };
 use crate::journal::{Draft, Need};
 
@@ -125,7 +124,10 @@ fn set(state: &State, draft: &mut Draft<'_>, call: &Call, edit: &RemoteEdit) {
             let held = admin_id.is_some();
             let status = if held { CallStatus::Takeover } else { CallStatus::Active };
             if let Some(admin) = &admin_id {
-                see_alerts(state, draft, call.id, admin);
+                for alert in state.alerts().filter(|it| it.call_id == Some(call.id)) {
+                    let (alert_id, by) = (alert.alert_id, admin.clone());
+                    draft.push(Event::AlertAcknowledged(AlertAcknowledged { alert_id, by }));
+                }
             }
             let by = update.by.clone().or_else(|| admin_id.clone());
             CallUpdated { status: Some(status), admin_id, by, ..update }

@@ -161,7 +161,8 @@ fn speaker(role: Role) -> &'static str {
 fn rests_on(message: &Message) -> String {
     let sources = Some(&*message.sources).filter(|it| !it.is_empty());
     let by = message.answered_by.map(|it| it.as_str());
-    let known: Vec<&str> = by.into_iter().chain(sources).collect();
+    let place = (!message.source().is_here()).then_some("in Firebase");
+    let known: Vec<&str> = place.into_iter().chain(by).chain(sources).collect();
     if known.is_empty() { String::new() } else { format!(" · {}", known.join(", ")) }
 }
 

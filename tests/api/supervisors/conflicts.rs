@@ -148,3 +148,56 @@ async fn what_cannot_be_put_back_any_more_is_refused_with_the_reason() {
     assert_eq!(settle(&app, of("admin_notes"), "restore").await.status, 204);
     assert_eq!(app.call(&call).await["call"]["admin_notes"], "One person");
 }
+
+#[tokio::test]
+async fn a_deletion_that_went_under_is_put_back_once_the_call_allows_it() {
+    let mut app = TestApp::spawn().await;
+    let open = app.say("+15550100", "There is a fire").await.call().to_owned();
+    let over = app.say("+15550101", "Hello").await.call().to_owned();
+    act(&app, &over, "end", json!({ "admin_id": "kim" })).await;
+    let hold = async |app: &TestApp, on: bool| {
+        let body = json!({ "admin_id": "kim", "legal_hold": on });
+        let got = app.act(&format!("/api/calls/{over}/hold"), &body).await;
+        assert_eq!(got.status, 200, "{}", got.text());
+    };
+    hold(&app, true).await;
+    let deleted = |call| Elsewhere {
+        call,
+        field: Field::DeletedAt,
+        value: "deleted",
+        by: "sam",
+        before_ms: 0,
+    };
+    app.edited_elsewhere(&[deleted(&open), deleted(&over)]).await;
+    let [goes_on, held] = &conflicts(&app).await[..] else { panic!("not two") };
+    assert_eq!((&goes_on["why"], &held["why"]), (&json!("refused"), &json!("refused")));
+
+    assert_problem(&settle(&app, goes_on, "restore").await, 409, "call-open");
+    assert_problem(&settle(&app, held, "restore").await, 409, "legal-hold");
+    assert_eq!(app.call(&over).await["call"].get("deleted_at"), None);
+    hold(&app, false).await;
+    assert_eq!(settle(&app, held, "restore").await.status, 204);
+
+    assert!(app.call(&over).await["call"]["deleted_at"].is_string());
+    assert_eq!(conflicts(&app).await, std::slice::from_ref(goes_on));
+}
+
+#[tokio::test]
+async fn what_was_done_and_said_in_firebase_is_marked_so() {
+    let mut app = TestApp::spawn().await;
+    let call = app.say("+15550100", "There is a fire").await.call().to_owned();
+    let taken =
+        Elsewhere { call: &call, field: Field::AdminId, value: "sam", by: "sam", before_ms: 0 };
+    app.edited_elsewhere(&[taken]).await;
+    app.said_elsewhere(&call, "-OAbcdefghijklmnopq_", "Stay at the gate").await;
+
+    let transcript = app.get_json(&format!("/api/calls/{call}/conversation")).await;
+
+    let messages = transcript["messages"].as_array().expect("a list");
+    let places: Vec<_> = messages.iter().map(|it| it.get("source")).collect();
+    assert_eq!(places, [None, None, Some(&json!("firebase"))]);
+    let takeover = &transcript["actions"][0];
+    assert_eq!((&takeover["action"], &takeover["by"]), (&json!("takeover"), &json!("sam")));
+    assert_eq!(takeover["source"], "firebase");
+    assert_eq!(conflicts(&app).await, Vec::<Value>::new());
+}
