@@ -31,11 +31,11 @@ pub fn mirror_file(config: &Config) -> PathBuf {
     config.data_dir.join("readers").join("firebase.json")
 }
 
-pub fn start_mirror(
-    config: &Config,
-    journal: &Arc<Journal>,
-    link: &MirrorLink,
-) -> anyhow::Result<()> {
+/// The database to mirror to, if there is one.
+///
+/// # Errors
+/// Which setting is wrong.
+pub fn mirrored_to(config: &Config) -> anyhow::Result<Option<ClientSettings>> {
     let url = config.firebase_url.as_ref();
     let target = match (&config.firebase_emulator, url) {
         (Some(host), url) => {
@@ -47,7 +47,7 @@ pub fn start_mirror(
             Target::emulator(host, url).context("FIREBASE_DATABASE_EMULATOR_HOST")?
         }
         (None, Some(url)) => Target::database(url).context("FIREBASE_DATABASE_URL")?,
-        (None, None) => return Ok(()),
+        (None, None) => return Ok(None),
     };
     let credentials = match (&config.firebase_credentials, &config.google_credentials) {
         _ if target.is_emulator() => Credentials::Emulator,
@@ -55,8 +55,17 @@ pub fn start_mirror(
         (None, Some(path)) => Credentials::KeyFile(path.clone()),
         (None, None) => Credentials::Metadata,
     };
+    Ok(Some(ClientSettings::new(target, credentials)))
+}
+
+pub fn start_mirror(
+    config: &Config,
+    journal: &Arc<Journal>,
+    link: &MirrorLink,
+) -> anyhow::Result<()> {
+    let Some(client) = mirrored_to(config)? else { return Ok(()) };
     let settings = MirrorSettings::new(
-        ClientSettings::new(target, credentials),
+        client,
         mirror_file(config),
         config.node.clone(),
         journal.id().to_string(),

@@ -1,5 +1,7 @@
 //! One request to the database, and what its answer means for the next one.
 
+mod read;
+
 use std::error::Error;
 use std::time::{Duration, Instant};
 

@@ -64,6 +64,18 @@ impl Target {
         is_loopback(&self.base)
     }
 
+    /// The node at `path`, whose keys are fit for an address.
+    pub(super) fn node(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("/{path}.json"));
+        url.set_query(None);
+        if let Some(namespace) = &self.namespace {
+            url.query_pairs_mut().append_pair("ns", namespace);
+        }
+        url.set_fragment(None);
+        url
+    }
+
     /// The root node, with `print=silent`: answers are billed by the byte.
     pub(super) fn root(&self) -> Url {
         let mut url = self.base.clone();
