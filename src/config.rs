@@ -53,6 +53,8 @@ pub struct Config {
     pub checkpoint_bytes: u64,
     /// `AURORA_NODE`: this machine's name in the records. Default `local`.
     pub node: String,
+    /// `AURORA_USER`: whose work is recorded here. Default: as git and the machine say.
+    pub user: Option<String>,
     /// `AURORA_PUBLIC_URL`: the address that providers and browsers use.
     pub public_url: Option<Url>,
     /// `AURORA_TRUSTED_PROXIES`: peers whose forwarded headers are believed, separated by commas.
@@ -142,6 +144,7 @@ impl Config {
             segment_bytes: mebibytes(get("AURORA_SEGMENT_MIB"), "AURORA_SEGMENT_MIB", 64)?,
             checkpoint_bytes: mebibytes(get("AURORA_CHECKPOINT_MIB"), "AURORA_CHECKPOINT_MIB", 16)?,
             node: node(get("AURORA_NODE"))?,
+            user: user(get("AURORA_USER"))?,
             public_url: web_address(get("AURORA_PUBLIC_URL"), "AURORA_PUBLIC_URL")?,
             trusted_proxies: list(get("AURORA_TRUSTED_PROXIES"))
                 .map(|it| {
@@ -327,6 +330,15 @@ fn node(value: Option<String>) -> Result<String, ConfigError> {
         Ok(node)
     } else {
         Err(wrong("AURORA_NODE", "must be up to 64 letters, digits, - and _"))
+    }
+}
+
+fn user(value: Option<String>) -> Result<Option<String>, ConfigError> {
+    match value {
+        Some(user) if user.len() > 200 || user.chars().any(char::is_control) => {
+            Err(wrong("AURORA_USER", "must be one line of at most 200 bytes"))
+        }
+        other => Ok(other),
     }
 }
 

@@ -34,8 +34,11 @@ pub fn mirror_file(config: &Config) -> PathBuf {
     config.data_dir.join("readers").join("firebase.json")
 }
 
-/// Where the mirror's database is and what opens it, if there is one.
-fn mirror_client(config: &Config) -> anyhow::Result<Option<ClientSettings>> {
+/// The database to mirror to, if there is one.
+///
+/// # Errors
+/// Which setting is wrong.
+pub fn mirrored_to(config: &Config) -> anyhow::Result<Option<ClientSettings>> {
     let url = config.firebase_url.as_ref();
     let target = match (&config.firebase_emulator, url) {
         (Some(host), url) => {
@@ -58,7 +61,7 @@ pub fn start_mirror(
     journal: &Arc<Journal>,
     link: &MirrorLink,
 ) -> anyhow::Result<()> {
-    let Some(client) = mirror_client(config)? else { return Ok(()) };
+    let Some(client) = mirrored_to(config)? else { return Ok(()) };
     if config.firebase_emulator.is_some()
         && (config.google_credentials.is_some() || config.firebase_credentials.is_some())
     {
@@ -93,7 +96,7 @@ pub fn start_listening(
 ) -> anyhow::Result<()> {
     let environment = config.realtime_sync.as_deref().map(str::parse).transpose();
     let wishes = Wishes { person: None, environment: environment.context("AURORA_REALTIME_SYNC")? };
-    let Some(client) = mirror_client(config)? else { return Ok(()) };
+    let Some(client) = mirrored_to(config)? else { return Ok(()) };
     let settings = DownloadSettings::new(client, config.node.clone(), wishes);
     let here = here(desk, journal);
     link.listens(Download::start(settings, here, live.viewers(), link.status())?);

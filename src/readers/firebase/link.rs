@@ -8,8 +8,9 @@ use super::cursor::{Cursor, CursorError};
 use super::download::Download;
 use super::key::escape;
 use super::mirror::Mirror;
+use super::run::run_path;
 use super::status::{MirrorStatus, SyncReport};
-use crate::domain::{Call, CallId, Seq, SyncStatus};
+use crate::domain::{Call, CallId, Run, Seq, SyncStatus};
 
 /// Exists whether or not a mirror is configured.
 #[derive(Default)]
@@ -50,6 +51,17 @@ impl MirrorLink {
             }
         }
         if call.last_seq <= self.status.acked_seq() {
+            SyncStatus::Synced
+        } else {
+            SyncStatus::PendingSync
+        }
+    }
+
+    /// As [`MirrorLink::sync_of`], of a run that this record told of.
+    pub fn sync_of_run(&self, run: &Run, seq: Seq) -> SyncStatus {
+        if self.status.has_failed() && self.status.is_failed(&run_path(run)) {
+            SyncStatus::Failed
+        } else if seq <= self.status.acked_seq() {
             SyncStatus::Synced
         } else {
             SyncStatus::PendingSync

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::entry::{self, Stamp};
+use super::run;
 use super::writer::{Batch, Next, Reset, SourceError};
 use super::writes::{Limits, Writes};
 use crate::domain::{
@@ -103,11 +104,16 @@ pub fn put(writes: &mut Writes, record: &Record, last: &dyn Fn(CallId, Field) ->
                 entry::ours(writes, it.call_id, it.field, value, at, stamp(record));
             }
         }
-        Event::CallErased(it) => remove(writes, it.call_id),
+        Event::CallErased(it) => {
+            remove(writes, it.call_id);
+            if let Some(user) = &it.run_user_id {
+                run::remove(writes, user, it.call_id);
+            }
+        }
+        Event::RunRecorded(it) => run::put(writes, it),
         Event::CallImported(it) => whole(writes, it, &record.node),
         // Aurora's own business.
         Event::ConflictSettled(_)
-        | Event::RunRecorded(_)
         | Event::CallArchived { .. }
         | Event::RecordLost
         | Event::WordsHeard { .. }

@@ -109,6 +109,11 @@ impl Writes {
         });
     }
 
+    /// A path whose keys are escaped already.
+    pub(super) fn set_escaped(&mut self, path: String, value: Value) {
+        self.put(path, value);
+    }
+
     /// Puts back what was already escaped, as it was.
     pub(super) fn put_escaped(&mut self, path: &str, seq: u64, value: Value) {
         self.seq = seq;
