@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::clock::Clock;
 use super::failed::FailedItem;
 use super::meter::Meter;
+use super::position::Noticed;
 
 /// Why the mirror waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,9 @@ pub struct SyncReport {
     /// Age of the oldest record that is not yet in the database.
     pub lag_seconds: u64,
     pub failed: Vec<FailedLine>,
+    /// The last time that the database was not as it was left: why all or a part was sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noticed: Option<Noticed>,
 }
 
 /// A failed item without its value, which may be what a caller said.
@@ -58,6 +63,7 @@ pub struct MirrorStatus {
     /// Counts what goes to the database and comes from it.
     meter: Arc<Meter>,
     stream_is_good: AtomicBool,
+    clock: Arc<Clock>,
     /// Held for memory work only.
     told: Mutex<Told>,
 }
@@ -69,6 +75,7 @@ struct Told {
     reason: Option<String>,
     behind_since: Option<Timestamp>,
     failed: Arc<[FailedItem]>,
+    noticed: Option<Noticed>,
 }
 
 impl MirrorStatus {
@@ -90,6 +97,11 @@ impl MirrorStatus {
 
     pub fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.meter)
+    }
+
+    /// The database's clock, as far as its answers tell.
+    pub fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Whether what others change of calls is surely heard of, in the order of the database: then
@@ -156,6 +168,7 @@ impl MirrorStatus {
             pending,
             lag_seconds: u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0),
             failed: failed.collect(),
+            noticed: told.noticed.clone(),
         }
     }
 
@@ -179,6 +192,14 @@ impl MirrorStatus {
     pub(super) fn set_trouble(&self, trouble: Option<(Trouble, String)>) {
         let mut told = self.told();
         (told.trouble, told.reason) = trouble.unzip();
+    }
+
+    pub(super) fn set_noticed(&self, noticed: Noticed) {
+        self.told().noticed = Some(noticed);
+    }
+
+    pub(super) fn noticed(&self) -> Option<Noticed> {
+        self.told().noticed.clone()
     }
 
     pub(super) fn set_failed(&self, failed: &[FailedItem]) {
