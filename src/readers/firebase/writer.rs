@@ -45,8 +45,11 @@ pub struct Reset {
     /// Time of the oldest thing in it, for the lag; `None` if there is nothing in it.
     pub first_at: Option<Timestamp>,
     /// Those of the calls there that have left since.
-    pub leave: Box<dyn FnOnce(&BTreeSet<CallId>) -> Vec<CallId> + Send>,
+    pub leave: Leave,
 }
+
+/// Of the calls that the database has, those that have left here.
+pub type Leave = Box<dyn FnOnce(&BTreeSet<CallId>) -> Vec<CallId> + Send>;
 
 /// The loop. `S` gives what follows a sequence; `None` asks it to start from nothing.
 pub(super) struct Writer<S> {
