@@ -17,6 +17,7 @@ use super::cursor::{Cursor, CursorError};
 use super::delivery::Delivery;
 use super::key::escape;
 use super::outage_log::OutageLog;
+use super::pace::{Bucket, Pace};
 use super::patience::{Command, Forget, Patience};
 use super::position::{Found, Watch};
 use super::progress::Progress;
@@ -49,6 +50,7 @@ pub struct MirrorSettings {
     pub look_every: Duration,
     /// A silence of the database after which it is looked at before anything is written. Default 5 s.
     pub silence: Duration,
+    pub pace: Pace,
 }
 
 impl MirrorSettings {
@@ -70,6 +72,7 @@ impl MirrorSettings {
             flush: Duration::from_millis(500),
             look_every: Duration::from_secs(60),
             silence: Duration::from_secs(5),
+            pace: Pace::default(),
         }
     }
 }
@@ -137,6 +140,7 @@ impl Mirror {
             source,
             bell,
             source_is_broken: false,
+            bucket: Bucket::new(settings.pace, Instant::now()),
             delivery: Delivery {
                 runtime,
                 client,
