@@ -27,6 +27,12 @@ pub struct Metrics {
     mirror_lag: Gauge,
     mirror_lag_seconds: Gauge,
     mirror_failed: Gauge,
+    mirror_requests: Counter,
+    mirror_paths: Counter,
+    mirror_bytes_up: Counter,
+    mirror_bytes_down: Counter,
+    mirror_usd_month: Gauge<f64, AtomicU64>,
+    mirror_stored: Gauge,
     archive_lag: Gauge,
     archive_calls: Gauge,
     archive_bytes: Gauge,
@@ -109,21 +115,48 @@ impl Metrics {
         let segments = gauge("journal_segments", "Segments that are held");
         let first_held = gauge("journal_first_held_seq", "The oldest record that is held");
         let held_bytes = gauge("journal_held_bytes", "Size of the segments that are held, on disk");
+        let mirror_stored = gauge("mirror_stored_bytes", "About what is in the database");
         let alerts = gauge("alerts", "Alerts that nobody has acknowledged");
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
             counter
         };
+        let mirror_requests = counter("mirror_requests", "Requests to the database");
+        let mirror_paths = counter("mirror_paths", "Values written to the database or read");
+        let mirror_bytes_up = counter("mirror_sent_bytes", "Bytes to the database");
+        let mirror_bytes_down =
+            counter("mirror_received_bytes", "Bytes from the database, which it bills");
+        let archive_records = counter("archive_records", "Records that the archive has taken in");
+        let checkpoint_failures =
+            counter("checkpoint_failures", "Failed tries to write total.json");
+        let archive_failures = counter("archive_failures", "Failed tries to write the archive");
+        let bad_signatures = counter("bad_signatures", "Webhooks with a wrong signature");
+        let gaps = counter("stream_gaps", "Subscribers that were too far behind");
+        let journal_records = counter("journal_records", "Records written");
+        let journal_bytes = counter("journal_bytes", "Bytes written to the journal");
+        let journal_failures = counter("journal_failures", "Failed writes or syncs");
+        let mirror_usd_month = Gauge::<f64, AtomicU64>::default();
+        registry.register(
+            "mirror_month_usd",
+            "The bill of this month so far and of what is stored, in USD",
+            mirror_usd_month.clone(),
+        );
         Self {
-            bad_signatures: counter("bad_signatures", "Webhooks with a wrong signature"),
-            gaps: counter("stream_gaps", "Subscribers that were too far behind"),
-            journal_records: counter("journal_records", "Records written"),
-            journal_bytes: counter("journal_bytes", "Bytes written to the journal"),
-            journal_failures: counter("journal_failures", "Failed writes or syncs"),
-            archive_records: counter("archive_records", "Records that the archive has taken in"),
-            archive_failures: counter("archive_failures", "Failed tries to write the archive"),
-            checkpoint_failures: counter("checkpoint_failures", "Failed tries to write total.json"),
+            bad_signatures,
+            gaps,
+            journal_records,
+            journal_bytes,
+            journal_failures,
+            archive_failures,
+            mirror_requests,
+            mirror_paths,
+            mirror_bytes_up,
+            mirror_bytes_down,
+            mirror_usd_month,
+            mirror_stored,
+            archive_records,
+            checkpoint_failures,
             registry,
             open_calls,
             critical_calls,
@@ -165,6 +198,18 @@ impl Metrics {
         self.mirror_lag.set(signed(report.pending));
         self.mirror_lag_seconds.set(signed(report.lag_seconds));
         self.mirror_failed.set(signed(report.failed.len() as u64));
+        let cost = super::sync::cost(context);
+        let total = cost.since_start;
+        for (counter, now) in [
+            (&self.mirror_requests, total.requests),
+            (&self.mirror_paths, total.paths),
+            (&self.mirror_bytes_up, total.bytes_up),
+            (&self.mirror_bytes_down, total.bytes_down),
+        ] {
+            counter.inc_by(now.saturating_sub(counter.get()));
+        }
+        self.mirror_usd_month.set(cost.usd.downloaded_this_month + cost.usd.stored_a_month);
+        self.mirror_stored.set(signed(cost.stored_bytes));
         let archive = context.archive.status(head);
         self.archive_lag.set(signed(archive.behind));
         self.archive_calls.set(signed(archive.calls));

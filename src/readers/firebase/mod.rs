@@ -8,10 +8,16 @@
 //!   reason and can be tried again.
 //! - Memory is bounded by one batch, however long an outage lasts.
 //! - What others change there comes back as soon as the database tells of it: see `download`.
+//! - What others may have changed is not written over unseen: a stream tells of it, or it is looked
+//!   at first (`contested.rs`).
+//! - A database that was wiped, restored or replaced is recognised and filled again (`position.rs`).
 
 mod auth;
 mod backoff;
 mod client;
+mod clock;
+mod contested;
+mod cost;
 mod credentials;
 mod cursor;
 mod delivery;
@@ -24,7 +30,9 @@ mod link;
 mod meter;
 mod mirror;
 mod outage_log;
+mod pace;
 mod patience;
+mod position;
 mod progress;
 mod run;
 mod source;
@@ -37,6 +45,9 @@ pub use backoff::BackoffLimits;
 pub use client::{
     Ack, Client, ClientError, ClientSettings, Etag, Found, MAX_BODY_BYTES, Put, WriteError,
 };
+pub use clock::Clock;
+pub use contested::TakeIn;
+pub use cost::{CallCost, Cost, Prices};
 pub use credentials::{Credentials, CredentialsError};
 pub use cursor::{Cursor, CursorError};
 pub use download::{
@@ -49,9 +60,11 @@ pub use key::escape;
 pub use link::{MirrorLink, forget_in_file};
 pub use meter::{CallTally, Day, Meter, Tally};
 pub use mirror::{Mirror, MirrorError, MirrorSettings};
+pub use pace::Pace;
+pub use position::{Found as FoundThere, Noticed};
 pub use run::{run_path, run_value};
-pub use source::{follow, put};
+pub use source::{Gone, follow, put};
 pub use status::{FailedLine, MirrorStatus, State, SyncReport, Trouble};
 pub use target::{Target, TargetError};
-pub use writer::{Batch, Next, Reset, SourceError};
+pub use writer::{Batch, Leave, Next, Reset, SourceError};
 pub use writes::{Limits, Writes};

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::clock::Clock;
 use super::download::sent::Sent;
 use super::download::{Listening, ListeningReport};
 use super::failed::FailedItem;
 use super::meter::Meter;
+use super::position::Noticed;
 use crate::domain::CallId;
 
 /// Why the mirror waits.
@@ -46,6 +48,9 @@ pub struct SyncReport {
     /// What comes from there.
     #[serde(flatten)]
     pub listening: ListeningReport,
+    /// The last time that the database was not as it was left: why all or a part was sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noticed: Option<Noticed>,
 }
 
 /// A failed item without its value, which may be what a caller said.
@@ -71,6 +76,7 @@ pub struct MirrorStatus {
     sent: Arc<Sent>,
     /// Calls whose entries are to be written anew.
     wanted: Mutex<BTreeSet<CallId>>,
+    clock: Arc<Clock>,
     /// Held for memory work only.
     told: Mutex<Told>,
 }
@@ -82,6 +88,7 @@ struct Told {
     reason: Option<String>,
     behind_since: Option<Timestamp>,
     failed: Arc<[FailedItem]>,
+    noticed: Option<Noticed>,
 }
 
 impl MirrorStatus {
@@ -103,6 +110,11 @@ impl MirrorStatus {
 
     pub fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.meter)
+    }
+
+    /// The database's clock, as far as its answers tell.
+    pub fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Whether what others change of calls is surely heard of, in the order of the database: then
@@ -183,6 +195,7 @@ impl MirrorStatus {
             lag_seconds: u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0),
             failed: failed.collect(),
             listening: self.listening.report(),
+            noticed: told.noticed.clone(),
         }
     }
 
@@ -206,6 +219,14 @@ impl MirrorStatus {
     pub(super) fn set_trouble(&self, trouble: Option<(Trouble, String)>) {
         let mut told = self.told();
         (told.trouble, told.reason) = trouble.unzip();
+    }
+
+    pub(super) fn set_noticed(&self, noticed: Noticed) {
+        self.told().noticed = Some(noticed);
+    }
+
+    pub(super) fn noticed(&self) -> Option<Noticed> {
+        self.told().noticed.clone()
     }
 
     pub(super) fn set_failed(&self, failed: &[FailedItem]) {
