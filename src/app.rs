@@ -27,7 +27,7 @@ use self::doors::Doors;
 pub use self::erase::erase;
 use self::folder::{admin_token, create_private, journal_settings};
 pub use self::followers::mirrored_to;
-use self::followers::{floors, spawn_keeper, spawn_snapshot, start_mirror};
+use self::followers::{floors, spawn_keeper, spawn_snapshot, start_listening, start_mirror};
 use self::rounds::{end_inactive_calls, keep_to_the_policy, tell_the_board};
 use self::runs::{read_of_others, take_runs_in, whose_work};
 pub use self::stop::STOP_LIMIT;
@@ -107,7 +107,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     );
     let (archive, archiving) = archive::start(&journal, &config.data_dir, config.archive_after)?;
     let mirror = Arc::new(MirrorLink::default());
-    start_mirror(&config, &journal, &mirror)?;
+    let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
+    let user = whose_work(&config).await?;
+    let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits, user);
+    start_mirror(&config, &journal, &archive, &desk, &mirror)?;
     let live = {
         let mirror = Arc::clone(&mirror);
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
@@ -133,9 +136,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         Err(err) => warn!(error = %err, "An erasure that was begun waits."),
         Ok(_) => {}
     }
-    let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
-    let user = whose_work(&config).await?;
-    let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits, user);
+    start_listening(&config, &desk, &journal, &live, &mirror)?;
     if let Some(model) = model {
         tokio::spawn(async move {
             if let Err(err) = model.warm_up(WARM_UP).await {

@@ -45,5 +45,5 @@ pub async fn read_of_others(context: Data<Context>) {
         let reads = Arc::clone(&reads);
         async move { reads.known_runs(ids).await.unwrap_or_default() }.boxed()
     };
-    context.team.follow(settings, &recorded).await;
+    context.team.follow(settings, context.mirror.status().meter(), &recorded).await;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CardStep, Label, MessageId, Timestamp};
+use super::{CardStep, Label, MessageId, Source, Timestamp};
 
 /// Who said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,4 +71,11 @@ pub struct Message {
     pub card: Option<CardStep>,
     /// Its key in the Realtime Database, if it was written there first.
     pub remote_key: Option<Label>,
+}
+
+impl Message {
+    /// Where it was written down first.
+    pub fn source(&self) -> Source {
+        if self.remote_key.is_some() { Source::Firebase } else { Source::Aurora }
+    }
 }

@@ -30,7 +30,7 @@ pub use message::{AnsweredBy, Message, Role};
 pub use phone::PhoneNumber;
 pub use published::{PublishedCall, PublishedMessage, SyncStatus, WithId};
 pub use record::{JournalId, NotA, Position, Record, Seq};
-pub use remote::{RemoteCall, RemoteEdit, RemoteMessage};
+pub use remote::{RemoteCall, RemoteClock, RemoteEdit, RemoteMessage};
 pub use run::{BadRun, Run, RunStatus, Seconds};
 pub use state::{ALERTS_KEPT, CONFLICTS_KEPT, ENDED_KEPT, ENDED_KEPT_FOR, Notices, State};
 pub use stored::{StoredCall, StoredCallRef, StoredMessage, StoredMessages};

@@ -95,6 +95,9 @@ impl ApiError {
             Self::Desk(DeskError::NoSuchAlert) => {
                 (S::NOT_FOUND, "alert-not-found", "No such alert")
             }
+            Self::NotFound("conflict") | Self::Desk(DeskError::NoSuchConflict) => {
+                (S::NOT_FOUND, "conflict-not-found", "No such conflict")
+            }
             Self::NotFound(_) => (S::NOT_FOUND, "not-found", "Not found"),
             Self::TooMany { .. } => (S::TOO_MANY_REQUESTS, "rate-limited", "Too many requests"),
             Self::Desk(DeskError::CallEnded) => (S::CONFLICT, "call-ended", "The call has ended"),
@@ -107,10 +110,12 @@ impl ApiError {
             Self::Desk(DeskError::TooManyCalls { .. }) => {
                 (S::SERVICE_UNAVAILABLE, "too-many-calls", "Too many open calls")
             }
-            Self::Erasure(ErasureError::Keeping(KeepingError::CallOpen(_))) => {
+            Self::Desk(DeskError::CallOpen)
+            | Self::Erasure(ErasureError::Keeping(KeepingError::CallOpen(_))) => {
                 (S::CONFLICT, "call-open", "The call is not over")
             }
-            Self::Erasure(ErasureError::Keeping(KeepingError::OnLegalHold(_))) => {
+            Self::Desk(DeskError::OnLegalHold)
+            | Self::Erasure(ErasureError::Keeping(KeepingError::OnLegalHold(_))) => {
                 (S::CONFLICT, "legal-hold", "The call is on legal hold")
             }
             Self::Erasure(ErasureError::Busy | ErasureError::Keeping(KeepingError::MoreCalls)) => {

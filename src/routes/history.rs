@@ -11,7 +11,7 @@ use super::Context;
 use super::error::ApiError;
 use super::filters::Parameters;
 use crate::domain::{
-    Call, CallId, CallStatus, ConversationId, MessageId, PhoneNumber, PublishedCall, Role,
+    Call, CallId, CallStatus, ConversationId, MessageId, PhoneNumber, PublishedCall, Role, Source,
     Timestamp, Urgency, WithId,
 };
 use crate::readers::archive::{Action, Find, HistoryQuestion, SearchQuestion, StatusFilter};
@@ -138,11 +138,13 @@ struct Done {
     action: String,
     value: Option<String>,
     by: Option<String>,
+    source: Source,
 }
 
 impl From<Action> for Done {
     fn from(it: Action) -> Self {
-        Self { timestamp: it.at, action: it.what, value: it.value, by: it.by }
+        let Action { at: timestamp, what: action, value, by, source } = it;
+        Self { timestamp, action, value, by, source }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::journal::Committed;
 use crate::readers::archive;
 
 /// How long a change waits until the history shows it.
-const SHOWN: Duration = Duration::from_secs(2);
+pub const SHOWN: Duration = Duration::from_secs(2);
 /// How long an erasure is waited for; it goes on by itself.
 const ERASED: Duration = Duration::from_secs(30);
 
@@ -124,7 +124,7 @@ async fn change(
 }
 
 /// Where the call is: in the state, or else only in the archive.
-async fn found(context: &Context, id: CallId) -> Result<(Turn<'_>, Option<Kept>), ApiError> {
+pub async fn found(context: &Context, id: CallId) -> Result<(Turn<'_>, Option<Kept>), ApiError> {
     let turn = context.eraser.keeping.turn().await;
     if let Some(kept) = context.journal.view(|state| state.call(id).map(|it| Kept::from(&**it))) {
         return Ok((turn, Some(kept)));

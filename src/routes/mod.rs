@@ -5,12 +5,14 @@
 mod auth;
 mod body;
 mod calls;
+mod conflicts;
 mod error;
 mod filters;
 mod history;
 mod keeping;
 mod limit;
 mod metrics;
+mod notes;
 mod operators;
 mod origin;
 mod pages;
@@ -120,6 +122,8 @@ pub fn configure(service: &mut ServiceConfig, context: &Data<Context>) {
 fn looked_at(service: &mut ServiceConfig) {
     service
         .configure(calls::configure)
+        .configure(notes::configure)
+        .configure(conflicts::configure)
         .configure(keeping::configure)
         .configure(runs::configure)
         .configure(history::configure)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
@@ -21,7 +21,7 @@ use ulid::Ulid;
 use super::stats::Elsewhere;
 use crate::domain::{Run, RunId, Timestamp};
 use crate::readers::archive::MAX_DAYS;
-use crate::readers::firebase::{Client, ClientSettings, WriteError, escape};
+use crate::readers::firebase::{Client, ClientSettings, Meter, WriteError, escape};
 
 /// What is younger than this is not read again.
 const FRESH: Duration = Duration::from_secs(60);
@@ -36,7 +36,6 @@ const REQUEST: Duration = Duration::from_secs(15);
 const MAX_USERS: usize = 200;
 const MAX_RUNS: &str = "1000";
 const MAX_KEPT: usize = 20_000;
-const MAX_BYTES: usize = 4 * 1024 * 1024;
 const DAY_MS: i64 = 86_400_000;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -128,10 +127,10 @@ impl TeamReader {
     }
 
     /// Reads whenever somebody looks; for ever. `recorded`: which of some runs are recorded here.
-    pub async fn follow(&self, settings: ClientSettings, recorded: &Recorded) {
+    pub async fn follow(&self, settings: ClientSettings, meter: Arc<Meter>, recorded: &Recorded) {
         let settings =
             ClientSettings { connect_timeout: REQUEST / 3, total_timeout: REQUEST, ..settings };
-        let mut client = match Client::new(settings) {
+        let mut client = match Client::new(settings, meter) {
             Ok(client) => client,
             Err(err) => {
                 warn!(error = %err, "Others' runs cannot be read.");
@@ -159,11 +158,11 @@ impl TeamReader {
             true => horizon_ms,
             false => now.as_millis() - RECENT.as_millis() as i64,
         };
-        let users = client.value("users", &[("shallow", "true")], MAX_BYTES).await?;
+        let users = client.get("users", &[("shallow", "true")]).await?.value;
         let mut found = BTreeMap::new();
         for user in users.as_object().into_iter().flat_map(|it| it.keys()).take(MAX_USERS) {
             let first = first_id(from_ms);
-            let runs = client.value(&path(user), &since(&first), MAX_BYTES).await?;
+            let runs = client.get(&path(user), &since(&first)).await?.value;
             found.extend(runs_in(user, &runs).map(|it| (it.run_id, it)));
         }
         for own in recorded(found.keys().copied().collect()).await {
@@ -195,12 +194,7 @@ impl TeamReader {
 
 /// The keys of `users` are as the database has them.
 fn path(user: &str) -> String {
-    // In an address, the sign that escapes is itself escaped.
-    format!("users/{}/runs", escape_in_address(user))
-}
-
-fn escape_in_address(key: &str) -> String {
-    url::form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>().replace('+', "%20")
+    format!("users/{user}/runs")
 }
 
 /// The least id of that time, as a text of JSON, which is what a query takes.

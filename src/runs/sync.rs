@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -92,7 +93,7 @@ async fn straight(
     refused: Vec<Run>,
 ) -> anyhow::Result<Synced> {
     let settings = ClientSettings { connect_timeout: CONNECT, total_timeout: REQUEST, ..settings };
-    let mut client = Client::new(settings)?;
+    let mut client = Client::new(settings, Arc::default())?;
     let mut synced = Synced { by: "the database", ..Synced::default() };
     for (place, runs) in [(Place::Waiting, waiting), (Place::Refused, refused)] {
         for batch in runs.chunks(BATCH) {

@@ -53,18 +53,14 @@ export class AlertStrip extends HTMLElement {
         problem),
       el("button", {
         type: "button",
-        "aria-label": `${alert.local ? "Dismiss" : "Acknowledge"}: ${alertTitle(alert)}`,
+        "aria-label": `Acknowledge: ${alertTitle(alert)}`,
         onclick: (event) => this.#acknowledge(alert, event.currentTarget, problem),
-      }, alert.local ? "Dismiss" : "Acknowledge"));
+      }, "Acknowledge"));
     this.#items.set(alert.alert_id, node);
     return node;
   }
 
   async #acknowledge(alert, button, problem) {
-    if (alert.local) {
-      this.board.alerts.delete(alert.alert_id);
-      return this.refresh();
-    }
     const name = await nameOrAsk();
     if (!name || button.getAttribute("aria-busy") === "true") return;
     button.setAttribute("aria-busy", "true");

@@ -1,10 +1,10 @@
-// What the board knows: active calls, recently ended ones, alerts, mirror and disk health.
+// What the board knows: active calls, recently ended ones, alerts, conflicts, mirror and disk health.
 //
 // # Promises
 // - It holds what the stream said, in the stream's order, and nothing else. `initial` replaces it all:
 //   what it does not name may have been erased meanwhile.
 // - A call that was deleted or erased is gone from here at once.
-// - Bounded: 50 ended calls, 200 alerts.
+// - Bounded: 50 ended calls, 200 alerts, 1,000 conflicts.
 // - No DOM here: whoever shows something asks for it.
 
 import { parseTime } from "/static/shared/time.js";
@@ -12,22 +12,24 @@ import { parseUrgency } from "/static/shared/urgency.js";
 
 const ENDED_KEPT = 50;
 const ALERTS_KEPT = 200;
+const CONFLICTS_KEPT = 1000;
 
 export class Board {
   calls = new Map();
   ended = [];
   alerts = new Map();
+  /** Those that nobody settled, oldest first. */
+  conflicts = new Map();
   sync = null;
   health = null;
   /** False until the first `initial`: an empty board is then not yet "no calls". */
   known = false;
   #byConversation = new Map();
-  #conflicts = 0;
 
   /**
    * Takes one event of `/api/stream`.
-   * @returns {object|null} what is new to people: `{started, critical, ended, alert, gone}`; `gone`
-   *   is the id of a call that was deleted or erased
+   * @returns {object|null} what is new to people: `{started, critical, ended, alert, conflict,
+   *   gone}`; `gone` is the id of a call that was deleted or erased
    */
   apply(name, data) {
     switch (name) {
@@ -39,9 +41,10 @@ export class Board {
       case "alert": return this.#alert(data);
       case "alert_acknowledged": this.alerts.delete(data.alert_id); return null;
       case "conflict": return this.#conflict(data);
+      case "conflict_settled": this.conflicts.delete(data.conflict_id); return null;
       case "sync": this.#mirror(data); return null;
       case "health": this.health = data; return null;
-      case "call_erased": return this.#drop(data.call_id);
+      case "call_erased": return this.#erase(data.call_id);
       default: return null;
     }
   }
@@ -63,6 +66,7 @@ export class Board {
     this.#byConversation.clear();
     for (const raw of data.calls ?? []) this.#put(raw);
     this.alerts = new Map((data.alerts ?? []).map((it) => [it.alert_id, it]));
+    this.conflicts = new Map((data.conflicts ?? []).map((it) => [it.conflict_id, it]));
     if (data.sync) this.#mirror(data.sync);
     this.health = data.health ?? null;
     return null;
@@ -93,7 +97,7 @@ export class Board {
   #update(changes) {
     if (changes.deleted_at) return this.#drop(changes.call_id);
     const call = this.calls.get(changes.call_id);
-    if (!call) return null;
+    if (!call) return this.#write(changes);
     const before = call.urgency;
     const { last_message: words, ...fields } = changes;
     for (const [key, value] of Object.entries(fields)) if (value !== undefined) call[key] = value;
@@ -102,6 +106,13 @@ export class Board {
     if (words) this.#word(call, words);
     if (changes.status === "ENDED") return this.#end(changes);
     return { critical: before !== "CRITICAL" && call.urgency === "CRITICAL" ? call : null };
+  }
+
+  /** Of a call that is over, only what people write about it still changes. */
+  #write({ call_id: callId, admin_notes: notes, final_action: action }) {
+    const call = this.ended.find((it) => it.call_id === callId);
+    if (call) Object.assign(call, notes === undefined ? {} : { admin_notes: notes }, action === undefined ? {} : { final_action: action });
+    return null;
   }
 
   #hear({ call_id: callId, conversation_id: conversationId, messages }) {
@@ -143,6 +154,11 @@ export class Board {
     return { gone: callId };
   }
 
+  #erase(callId) {
+    for (const [id, it] of this.conflicts) if (it.call_id === callId) this.conflicts.delete(id);
+    return this.#drop(callId);
+  }
+
   #alert(data) {
     const isNew = !this.alerts.has(data.alert_id);
     this.alerts.set(data.alert_id, data);
@@ -150,13 +166,11 @@ export class Board {
     return isNew ? { alert: data } : null;
   }
 
-  /** Two wanted the same: nobody has to act, but it must be seen; dismissed on this page only. */
   #conflict(data) {
-    this.#conflicts += 1;
-    return this.#alert({
-      alert_id: `conflict ${this.#conflicts}`, kind: "conflict", local: true, call_id: data.call_id,
-      detail: data.detail ?? data.reason, at: data.at ?? data.timestamp,
-    });
+    const isNew = !this.conflicts.has(data.conflict_id);
+    this.conflicts.set(data.conflict_id, data);
+    if (this.conflicts.size > CONFLICTS_KEPT) this.conflicts.delete(this.conflicts.keys().next().value);
+    return isNew ? { conflict: data } : null;
   }
 
   /**

@@ -16,6 +16,7 @@ import { setUrgency, urgencyBadge, urgencyRank } from "/static/shared/urgency.js
 import { holderText, mirrorText } from "/static/dashboard/call-row.js";
 import { waitingMs } from "/static/dashboard/order.js";
 import "/static/dashboard/transcript.js";
+import "/static/shared/call-notes.js";
 
 export class CallPanel extends HTMLElement {
   board = null;
@@ -34,6 +35,8 @@ export class CallPanel extends HTMLElement {
     this.form = this.querySelector(".say");
     this.words = this.querySelector("#words");
     this.hint = this.querySelector("#say-hint");
+    this.notes = this.querySelector("call-notes");
+    this.notes.addEventListener("call-written", ({ detail }) => this.#heard(detail));
     this.badge = urgencyBadge("NORMAL");
     this.factsText = document.createElement("span");
     this.facts.append(this.badge, this.factsText);
@@ -92,6 +95,7 @@ export class CallPanel extends HTMLElement {
     for (const it of this.querySelectorAll("[data-level]")) {
       setAttr(it, "aria-pressed", String(it.dataset.level === call.urgency));
     }
+    this.notes.show(call);
     this.form.hidden = ended;
     this.form.querySelector("button").disabled = !mine;
     setText(this.hint, mine ? "The caller hears this. Enter sends, Shift+Enter makes a new line."
@@ -129,12 +133,23 @@ export class CallPanel extends HTMLElement {
           this.transcript.replace(data.messages ?? [], { keepPlace: !first });
           first = false;
         }
+        if (name === "call_updated") this.#heard(data);
         if (name === "new_messages") this.transcript.add(data.messages ?? []);
         if (name === "error") setText(this.problem, data.detail ?? data.error ?? "The transcript has a problem.");
         if (name === "ended" || data.status === "ENDED") this.#stream?.close();
       }),
       onStatus: ofThis((status) => this.#showStatus(status, call)),
     });
+  }
+
+  /** What was written about a call that the board does not hold any more. */
+  #heard(changes) {
+    const { callId } = this;
+    if (changes.call_id !== callId || !this.#call || this.board.call(callId)) return;
+    for (const name of ["admin_notes", "final_action"]) {
+      if (changes[name] !== undefined) this.#call = { ...this.#call, [name]: changes[name] };
+    }
+    this.refresh();
   }
 
   #showStatus({ phase, stale, sinceMs }, call) {

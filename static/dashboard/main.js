@@ -11,6 +11,7 @@ import { beep, soundSwitch } from "/static/dashboard/sound.js";
 import { alertTitle } from "/static/dashboard/alert-strip.js";
 import "/static/dashboard/call-list.js";
 import "/static/dashboard/call-panel.js";
+import { fieldText, valueText } from "/static/dashboard/conflict-list.js";
 import "/static/dashboard/connection-state.js";
 import "/static/dashboard/mirror-state.js";
 
@@ -21,16 +22,17 @@ const board = new Board();
 const list = document.querySelector("call-list");
 const panel = document.querySelector("call-panel");
 const alerts = document.querySelector("alert-strip");
+const conflicts = document.querySelector("conflict-list");
 const connection = document.querySelector("connection-state");
 const mirror = document.querySelector("mirror-state");
 const health = document.getElementById("health");
-list.board = panel.board = alerts.board = board;
+list.board = panel.board = alerts.board = conflicts.board = board;
 
 let mirrorToldMs = 0;
 
 const stream = new LiveStream("/api/stream", {
   events: ["call_started", "call_updated", "new_messages", "ended", "alert", "alert_acknowledged",
-    "sync", "health", "conflict", "gap", "call_erased"],
+    "sync", "health", "conflict", "conflict_settled", "gap", "call_erased"],
   probe: "/api/sync",
   onEvent(name, data) {
     if (name === "heartbeat") return setServerTime(data.timestamp);
@@ -52,23 +54,30 @@ const stream = new LiveStream("/api/stream", {
 const draw = oncePerFrame(() => {
   list.refresh();
   alerts.refresh();
+  conflicts.refresh();
   panel.refresh();
   mirror.show(board.sync);
   const failing = board.health?.durable === false;
   const unarchived = board.health?.archive;
-  health.hidden = !failing && !unarchived;
+  const unsaved = board.health?.checkpoint;
+  health.hidden = !failing && !unarchived && !unsaved;
   setText(health, failing
     ? `What is said now is not safe on disk: ${board.health.detail || "the journal cannot be written"}.`
-    : unarchived ? `The archive does not follow, calls are answered: ${unarchived}.` : "");
+    : unarchived ? `The archive does not follow, calls are answered: ${unarchived}.`
+    : unsaved ? `total.json cannot be written, calls are answered: ${unsaved}.` : "");
 });
 
 /** Says new things to people who do not look at the page. */
 function tell(news) {
   if (!news) return;
-  const { started, critical, ended, alert, gone } = news;
+  const { started, critical, ended, alert, conflict, gone } = news;
   if (critical) announce(`Critical call from ${critical.mobile_no}.`, "assertive");
   else if (started) announce(`New call, ${started.urgency.toLowerCase()}, from ${started.mobile_no}.`);
   if (alert) announce(`${alertTitle(alert)}. ${alert.detail ?? ""}`, "assertive");
+  if (conflict) {
+    const { field, kept, lost } = conflict;
+    announce(`Changed on both sides: ${fieldText(field)}. Kept: ${valueText(field, kept)}. Not kept: ${valueText(field, lost)}.`);
+  }
   if (ended) announce(`Call from ${ended.mobile_no} ended.`);
   if (critical || alert) beep();
   if (gone && gone === panel.callId) {
@@ -115,6 +124,11 @@ document.getElementById("logout").addEventListener("click", async () => {
 });
 
 soundSwitch(document.getElementById("sound"));
+mirror.addEventListener("sync-told", ({ detail }) => {
+  mirrorToldMs = Date.now();
+  board.apply("sync", detail);
+  draw();
+});
 setInterval(() => {
   list.tick();
   if (!connection.stale) panel.tick();

@@ -4,8 +4,7 @@
 import { get } from "/static/shared/api.js";
 import { announce } from "/static/shared/announce.js";
 import { el, setText } from "/static/shared/dom.js";
-import { durationWords, parseTime } from "/static/shared/time.js";
-import { dateText } from "/static/history/result-row.js";
+import { dateAndTime, durationWords, parseTime } from "/static/shared/time.js";
 
 /** An erasure under way is looked at so often. */
 const LOOK_MS = 2_000;
@@ -77,7 +76,7 @@ export class ErasureList extends HTMLElement {
     this.underWay.hidden = !underWay;
     if (underWay) {
       this.#waitsFor ??= underWay.receipt_id;
-      setText(this.underWay, `An erasure of ${calls(underWay.n_calls)} is under way since ${dateText(underWay.at)}. `
+      setText(this.underWay, `An erasure of ${calls(underWay.n_calls)} is under way since ${dateAndTime(underWay.at)}. `
         + "They are out of sight already; it goes on by itself, also when you leave this page.");
       setTimeout(() => turn === this.#turn && this.show(), LOOK_MS);
       return;
@@ -95,7 +94,7 @@ function receiptNode(receipt) {
   const tookMs = (parseTime(end) ?? 0) - (parseTime(at) ?? 0);
   const left = receipt.left ?? [];
   return el("li", { class: "receipt", "data-receipt": id },
-    el("p", {}, el("b", {}, dateText(end)), ` · by ${by ?? "the policy"}`),
+    el("p", {}, el("b", {}, dateAndTime(end)), ` · by ${by ?? "the policy"}`),
     el("p", {}, `${calls(nCalls)} with ${nMessages} ${nMessages === 1 ? "message" : "messages"}, in ${tookMs < 1000 ? "less than a second" : durationWords(tookMs)}`),
     left.length === 0 ? null : el("div", { class: "banner" },
       el("p", {}, "Somebody has to look through these files by hand:"),

@@ -9,7 +9,7 @@ import { del, post } from "/static/shared/api.js";
 import { announce } from "/static/shared/announce.js";
 import { confirmed, nameOrAsk } from "/static/shared/dialogs.js";
 import { setAttr, setText } from "/static/shared/dom.js";
-import { dateText } from "/static/history/result-row.js";
+import { dateAndTime } from "/static/shared/time.js";
 
 export class KeepCall extends HTMLElement {
   #call = null;
@@ -46,7 +46,7 @@ export class KeepCall extends HTMLElement {
     this.board.hidden = !isOpen;
     this.board.querySelector("a").href = `/#${encodeURIComponent(call.call_id)}`;
     this.gone.hidden = !call.deleted_at;
-    setText(this.goneText, `Deleted ${dateText(call.deleted_at)}. It can be restored until it is erased for good.`);
+    setText(this.goneText, `Deleted ${dateAndTime(call.deleted_at)}. It can be restored until it is erased for good.`);
     this.delete.hidden = Boolean(call.deleted_at);
     this.delete.disabled = Boolean(call.legal_hold);
     this.erase.disabled = Boolean(call.legal_hold) || !call.mobile_no;

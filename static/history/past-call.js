@@ -4,10 +4,10 @@
 import { get } from "/static/shared/api.js";
 import { bubble } from "/static/shared/bubble.js";
 import { el, setText } from "/static/shared/dom.js";
-import { clockText, parseTime } from "/static/shared/time.js";
+import { clockText, dateAndTime, parseTime } from "/static/shared/time.js";
 import { parseUrgency, setUrgency, urgencyBadge } from "/static/shared/urgency.js";
-import { dateText } from "/static/history/result-row.js";
 import "/static/history/keep-call.js";
+import "/static/shared/call-notes.js";
 
 /** What the actions of a call are called; `value` is the new value. */
 const DEEDS = {
@@ -18,6 +18,11 @@ const DEEDS = {
   legal_hold: (value) => (value === "on" ? "put a legal hold on the call" : "lifted the legal hold"),
   deleted: () => "deleted the call",
   restored: () => "had the call back",
+  admin_notes: (value) => (value ? `wrote the notes: “${value}”` : "took the notes away"),
+  final_action: (value) => (value ? `wrote what was done: “${value}”` : "took away what was done"),
+  conflict: (value) => `changed what was changed elsewhere, too: ${String(value ?? "").replaceAll("_", " ")}`,
+  conflict_restored: () => "put back what had not been kept",
+  conflict_settled: () => "left what had been kept",
 };
 
 export class PastCall extends HTMLElement {
@@ -28,6 +33,7 @@ export class PastCall extends HTMLElement {
     this.heading = this.querySelector("h2");
     this.facts = this.querySelector(".facts");
     this.keep = this.querySelector("keep-call");
+    this.notes = this.querySelector("call-notes");
     this.problem = this.querySelector(":scope > .call > .problem");
     this.list = this.querySelector(".messages");
     this.badge = urgencyBadge("NORMAL");
@@ -38,6 +44,7 @@ export class PastCall extends HTMLElement {
     });
     // What was done stands between the words.
     this.addEventListener("call-kept", () => this.#read());
+    this.addEventListener("call-written", () => this.#read());
   }
 
   /** Opens a call at one of its messages, or closes it with `null`. */
@@ -51,7 +58,7 @@ export class PastCall extends HTMLElement {
       this.list.replaceChildren();
       setText(this.heading, "Reading…");
       this.facts.hidden = true;
-      this.keep.hidden = true;
+      this.keep.hidden = this.notes.hidden = true;
       await this.#read();
     }
     if (this.callId === callId) this.#mark(messageId);
@@ -68,7 +75,7 @@ export class PastCall extends HTMLElement {
       if (this.callId !== callId) return;
       this.list.replaceChildren();
       this.facts.hidden = true;
-      this.keep.hidden = true;
+      this.keep.hidden = this.notes.hidden = true;
       setText(this.heading, "This call cannot be shown");
       setText(this.problem, err.message);
     }
@@ -78,12 +85,14 @@ export class PastCall extends HTMLElement {
     setText(this.heading, call.mobile_no || "Number withheld");
     setUrgency(this.badge, parseUrgency(call.urgency));
     setText(this.told, [
-      call.status, call.medium, dateText(call.timestamp),
-      call.ended_at ? `ended ${dateText(call.ended_at)}` : null,
+      call.status, call.medium, dateAndTime(call.timestamp),
+      call.ended_at ? `ended ${dateAndTime(call.ended_at)}` : null,
       call.legal_hold ? "legal hold" : null,
     ].filter(Boolean).join(" · "));
     this.facts.hidden = false;
     this.keep.show(call);
+    this.notes.hidden = false;
+    this.notes.show(call);
     this.list.replaceChildren(...inOrder(call));
   }
 
@@ -108,16 +117,20 @@ function inOrder({ messages, actions }) {
       if (deed.action === "takeover") holder = deed.value ?? deed.by;
       return deedNode(deed);
     }
-    const node = bubble(message.role === "admin" ? { ...message, admin_id: holder } : message);
+    // Who spoke in Firebase need not be who held the call here.
+    const isHolders = message.role === "admin" && message.source !== "firebase";
+    const node = bubble(isHolders ? { ...message, admin_id: holder } : message);
     node.setAttribute("data-message", message.message_id);
     return node;
   });
 }
 
-function deedNode({ timestamp, action, value, by }) {
+function deedNode({ timestamp, action, value, by, source }) {
   const at = parseTime(timestamp);
-  return el("li", { class: "deed" },
-    el("b", {}, by ?? "Aurora"), ` ${DEEDS[action]?.(value) ?? action} `,
+  const isElsewhere = source === "firebase";
+  return el("li", { class: "deed", "data-source": source },
+    el("b", {}, by ?? (isElsewhere ? "Somebody" : "Aurora")), ` ${DEEDS[action]?.(value) ?? action} `,
+    isElsewhere ? el("span", { class: "place" }, "in Firebase") : null, isElsewhere ? " " : null,
     at === null ? null : el("time", { datetime: timestamp }, clockText(at)));
 }
 

@@ -1,18 +1,10 @@
 // A call of the history, or a message that a search found, as one row.
 
 import { el } from "/static/shared/dom.js";
-import { durationWords, parseTime } from "/static/shared/time.js";
+import { dateAndTime, durationWords } from "/static/shared/time.js";
 import { parseUrgency, urgencyBadge } from "/static/shared/urgency.js";
 
 export const WHO = { user: "Caller", assistant: "Aurora", admin: "Supervisor", system: "Note" };
-
-const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-
-/** Date and time as the reader's computer writes them. */
-export function dateText(timestamp) {
-  const ms = parseTime(timestamp);
-  return ms === null ? "" : DATE.format(ms);
-}
 
 /** A call as `/api/calls/history` lists it. */
 export function callRow(call) {
@@ -42,7 +34,7 @@ export function findRow(find) {
 function keptMarks(item) {
   return [
     item.legal_hold ? "legal hold" : null,
-    item.deleted_at ? `deleted ${dateText(item.deleted_at)}` : null,
+    item.deleted_at ? `deleted ${dateAndTime(item.deleted_at)}` : null,
   ].filter(Boolean);
 }
 
@@ -64,8 +56,8 @@ function row(item, timestamp, total, words) {
   urgencyBadge(urgency),
   el("button", { type: "button", class: "open", tabindex: "-1" },
     item.mobile_no || "Number withheld",
-    el("span", { class: "visually-hidden" }, `, ${urgency.toLowerCase()}, ${dateText(timestamp)}`)),
+    el("span", { class: "visually-hidden" }, `, ${urgency.toLowerCase()}, ${dateAndTime(timestamp)}`)),
   el("span", { class: "times" },
-    total, el("time", { datetime: timestamp, "aria-hidden": "true" }, dateText(timestamp))),
+    total, el("time", { datetime: timestamp, "aria-hidden": "true" }, dateAndTime(timestamp))),
   words);
 }

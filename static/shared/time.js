@@ -54,3 +54,18 @@ export function clockText(ms) {
     .map((n) => String(n).padStart(2, "0"))
     .join(":");
 }
+
+const DATE_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** Date and time as the reader's computer writes them; empty if it is no time. */
+export function dateAndTime(timestamp) {
+  const ms = parseTime(timestamp);
+  return ms === null ? "" : DATE_AND_TIME.format(ms);
+}
+
+/** The time of day for what was today, else date and time. */
+export function timeText(timestamp) {
+  const ms = parseTime(timestamp);
+  if (ms === null) return "";
+  return new Date(ms).toDateString() === new Date(serverNow()).toDateString() ? clockText(ms) : dateAndTime(timestamp);
+}

@@ -65,7 +65,7 @@ pub fn contents(path: &Path) -> Vec<String> {
          has_left, is_cut FROM calls ORDER BY call_id",
         "SELECT c.call_id, m.id & 0xffffff, m.role, m.content, m.at, m.sources, m.answered_by \
          FROM messages m JOIN calls c ON c.id = m.id >> 24 ORDER BY 1, 2",
-        "SELECT c.call_id, a.seq, a.what, a.value, a.by, a.at \
+        "SELECT c.call_id, a.seq, a.what, a.value, a.by, a.source, a.at \
          FROM actions a JOIN calls c ON c.id = a.call ORDER BY 1, 2",
         "SELECT c.call_id, s.name FROM supervisors s JOIN calls c ON c.id = s.call ORDER BY 1, 2",
         "SELECT journal_id, cursor, complete_from FROM about",

@@ -6,7 +6,8 @@
 //   TOKEN      its token
 //   TEST_NODE  folder that holds node_modules; default target/test-node of this repository
 //   CHROMIUM   the browser; default: the first that is found
-//   SHOTS      folder for a picture of each page when the test fails; default: none
+//   SHOTS      folder for pictures: of each page when the test fails, and of what a story wants
+//              looked at; default: none
 
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -130,4 +131,18 @@ export async function pictures(context) {
   for (const [at, page] of context.pages().entries()) {
     await page.screenshot({ path: join(process.env.SHOTS, `failed-${at}.png`) }).catch(() => {});
   }
+}
+
+/** Pictures of what a story wants looked at: light, dark and narrow. */
+export async function look(page, name) {
+  if (!process.env.SHOTS) return;
+  const size = page.viewportSize();
+  for (const [how, colorScheme, viewport] of [
+    ["light", "light", size], ["dark", "dark", size], ["narrow", "light", { width: 360, height: 740 }]]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize(viewport);
+    await page.screenshot({ path: join(process.env.SHOTS, `${name}-${how}.png`), fullPage: how === "narrow" });
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize(size);
 }

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use aurora::care::repair;
+use aurora::domain::Field;
 use serde_json::json;
 
-use crate::harness::{EventStream, TestApp, wait_until};
+use crate::harness::{Elsewhere, EventStream, TestApp, wait_until};
 use crate::support::{
     CALLER, OTHER, WORDS, assert_chain_holds, assert_nothing_left, erase, holding, needles,
     sentences, until_left, whole_call,
@@ -87,8 +88,21 @@ async fn nothing_of_the_caller_is_left_and_others_stay() {
     app.set_env("AURORA_ARCHIVE_AFTER_SECONDS", "3600");
     app.restart().await;
     let stays = whole_call(&app, CALLER, &sentences()).await;
+    // What people wrote about them, here and in Firebase, goes as well.
+    for call in [&left, &stays] {
+        for (path, field) in [("notes", "admin_notes"), ("final-action", "final_action")] {
+            let body = json!({ "admin_id": "kim", field: sentences()[0] });
+            let got = app.act(&format!("/api/call/{call}/{path}"), &body).await;
+            assert_eq!(got.status, 204, "{}", got.text());
+        }
+    }
+    let (field, value) = (Field::AdminNotes, &*sentences()[1]);
+    let there = Elsewhere { call: &stays, field, value, by: "sam", before_ms: 60_000 };
+    app.edited_elsewhere(&[there]).await;
     // What it holds now is in total.json, too.
     app.restart().await;
+    let conflicts = app.get_json("/api/conflicts").await["conflicts"].clone();
+    assert_eq!(conflicts.as_array().map(Vec::len), Some(1));
     let goes_on = app.say(OTHER, OTHERS_WORDS).await;
     let quarantine = app.data_dir().join("quarantine");
     fs::create_dir(&quarantine).unwrap();
@@ -111,6 +125,7 @@ async fn nothing_of_the_caller_is_left_and_others_stay() {
     assert_eq!((&receipt["n_calls"], &receipt["n_messages"]), (&json!(2), &json!(12)));
     assert_ne!(receipt["chain_before"], receipt["chain_after"]);
     assert_nothing_left(app.data_dir());
+    assert_eq!(app.get_json("/api/conflicts").await["conflicts"], json!([]));
     assert_eq!(fs::read_to_string(&aside).unwrap(), "nobody's\n");
     assert!(!app.data_dir().join("erasing.json").exists());
     assert!(!holding(app.data_dir(), &["Hupfdohle"]).is_empty());

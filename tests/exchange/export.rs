@@ -52,6 +52,8 @@ async fn what_was_said_and_done_on_a_server_is_exported() {
     act("takeover", json!({ "admin_id": "Kim" })).await;
     act("message", json!({ "admin_id": "Kim", "content": "Help is coming" })).await;
     act("urgency", json!({ "admin_id": "Lee", "urgency": "urgent" })).await;
+    act("notes", json!({ "admin_id": "Lee", "admin_notes": "Two people.\n=Hall 3" })).await;
+    act("final-action", json!({ "admin_id": "Kim", "final_action": "=Ambulance" })).await;
     act("end", json!({ "admin_id": "Kim" })).await;
     let before = app.call(reply.call()).await;
     app.stop_gracefully();
@@ -82,7 +84,16 @@ async fn what_was_said_and_done_on_a_server_is_exported() {
     assert!(done.contains(&r#""takeover" "Kim" "Kim""#.to_owned()), "{done:?}");
     assert!(done.contains(&r#""urgency" "URGENT" "Lee""#.to_owned()), "{done:?}");
     assert!(done.contains(&r#""end" "supervisor" "Kim""#.to_owned()), "{done:?}");
+    assert!(done.contains(&r#""final_action" "=Ambulance" "Kim""#.to_owned()), "{done:?}");
     assert_eq!(calls[0]["supervisors"], json!(["Kim", "Lee"]));
+    let table = run(app.data_dir(), &["export", "--format", "csv"]).out;
+    assert!(table.contains(",\"Two people.\n=Hall 3\",'=Ambulance,msg_000001,"), "{table}");
+    for (format, break_) in [("html", "\n"), ("markdown", " ")] {
+        let page = run(app.data_dir(), &["export", "--call", reply.call(), "--format", format]).out;
+        for told in [&format!("Two people.{break_}=Hall 3"), "=Ambulance", "(by Lee)"] {
+            assert!(page.contains(told), "{told}: {page}");
+        }
+    }
 
     // Beside a running server it is the same.
     app.restart().await;

@@ -6,10 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use aurora::domain::Field;
 use serde_json::json;
 
 use crate::fakes::rtdb::{Fault, Rtdb};
-use crate::harness::{EventStream, TestApp};
+use crate::harness::{Elsewhere, EventStream, TestApp};
 use crate::mirroring::{assert_equal, mirrored};
 
 /// For the whole story, on a busy machine.
@@ -136,6 +137,45 @@ async fn two_supervisors_share_the_board_and_every_change_names_its_person() {
     for (name, by) in [("alert_acknowledged", "Kim"), ("call_updated", "Lee"), ("ended", "Lee")] {
         board.until_so(name, |it| it["by"] == by).await;
     }
+}
+
+#[tokio::test]
+async fn notes_conflicts_and_the_mirrors_panel_are_seen_to_in_a_browser() {
+    let mut app = TestApp::spawn().await;
+    let fire = app.say("+15550100", "There is a fire in the warehouse").await;
+    let lamp = app.say("+15550101", "The lamp in the corridor is broken").await;
+    let over = app.say("+15550102", "When is the canteen open").await;
+    let (fire, lamp, over) = (fire.call(), lamp.call(), over.call());
+    for (call, verb, body) in [
+        (fire, "takeover", json!({ "admin_id": "Kim" })),
+        (fire, "urgency", json!({ "admin_id": "Kim", "urgency": "urgent" })),
+        (lamp, "notes", json!({ "admin_id": "Kim", "admin_notes": "Corridor B" })),
+        (over, "end", json!({ "admin_id": "Kim" })),
+    ] {
+        let got = app.act(&format!("/api/call/{call}/{verb}"), &body).await;
+        assert!(got.status < 300, "{verb}: {}", got.text());
+    }
+    let there =
+        |call, field, value, before_ms| Elsewhere { call, field, value, by: "Sam", before_ms };
+
+    play(&mut app, &["sides.mjs"], async |app, line| {
+        if line == "READY-FOR-EDITS" {
+            app.edited_elsewhere(&[
+                there(fire, Field::AdminId, "Sam", 60_000),
+                there(fire, Field::Urgency, "NORMAL", -60_000),
+                there(lamp, Field::AdminNotes, "Corridor C,\nbeside the lift", 60_000),
+                there(lamp, Field::FinalAction, "Janitor told", 1_000),
+            ])
+            .await;
+        }
+    })
+    .await;
+
+    let call = app.call(lamp).await["call"].clone();
+    assert_eq!(call["admin_notes"], "Corridor C,\nbeside the lift");
+    let call = app.call(fire).await["call"].clone();
+    assert_eq!((&call["admin_id"], &call["urgency"]), (&json!("Kim"), &json!("NORMAL")));
+    assert_eq!(app.call(over).await["call"]["final_action"], "Told at noon");
 }
 
 #[tokio::test]

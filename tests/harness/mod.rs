@@ -7,6 +7,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of it")]
 
+mod elsewhere;
 mod events;
 mod http;
 mod process;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub use self::elsewhere::Elsewhere;
 pub use self::events::{Event, EventStream};
 pub use self::http::{Got, Reply, problem_code, send};
 pub use self::process::{Exit, Process};
@@ -276,6 +278,11 @@ impl TestApp {
     /// Resident memory of the server.
     pub fn rss_bytes(&self) -> u64 {
         self.process.rss_bytes()
+    }
+
+    /// All that the server has read from files and connections since its start.
+    pub fn read_bytes(&self) -> u64 {
+        self.process.read_bytes()
     }
 }
 

@@ -71,12 +71,18 @@ pub enum DeskError {
     NoSuchCall,
     #[error("the call has ended")]
     CallEnded,
+    #[error("the call goes on: end it first")]
+    CallOpen,
+    #[error("the call is on legal hold: lift it first")]
+    OnLegalHold,
     #[error("{holder} holds the call")]
     HeldByAnother { holder: Label },
     #[error("nobody holds the call: take it over first")]
     NotHeld,
     #[error("there is no such alert, or it was acknowledged already")]
     NoSuchAlert,
+    #[error("there is no such conflict, or it was settled already")]
+    NoSuchConflict,
     #[error("there are {open} open calls, as many as this server accepts")]
     TooManyCalls { open: usize },
     #[error("the text {0}")]

@@ -12,11 +12,13 @@
 
 mod answer;
 mod closing;
+mod conflicts;
 mod decide;
 mod fixed;
 mod late;
 mod lines;
 mod redelivery;
+pub mod remarks;
 mod remote;
 mod runs;
 mod stats;
@@ -33,7 +35,8 @@ pub use self::decide::Limits;
 pub use self::fixed::{FALLBACK, GOODBYE, keypad};
 pub use self::lines::{Greeting, Line};
 pub use self::redelivery::GRACE;
-pub use self::remote::{RemoteClock, take_in, take_in_words};
+pub use self::remarks::Remark;
+pub use self::remote::{take_in, take_in_words};
 pub use self::runs::SLUG as CALL_SLUG;
 pub use self::stats::{DeskStats, Stage};
 

@@ -9,19 +9,10 @@ use super::runs::record;
 use crate::conversation::merging::{Ruling, rule, server_time};
 use crate::domain::{
     AlertAcknowledged, ByPerson, Call, CallEnded, CallStatus, CallUpdated, Conflict, ConflictId,
-    EndReason, Event, Field, Label, Note, RemoteCall, RemoteEdit, RemoteMessage, Role, Seq, Side,
-    Source, State, Urgency, Why,
+    EndReason, Event, Field, Label, Note, RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, Role,
+    Side, Source, State, Urgency, Why,
 };
 use crate::journal::{Draft, Need};
-
-/// How the database stands to us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemoteClock {
-    /// Up to where it is known to have what we wrote.
-    pub acked_seq: Seq,
-    /// By how much its clock is ahead of ours.
-    pub offset_ms: i64,
-}
 
 impl Desk {
     /// Takes in what was changed of a call in the database; how many of its values count now.

@@ -32,10 +32,7 @@ impl Desk {
                 admin_id: Some(admin.clone()),
                 ..CallUpdated::of(call.id, Some(admin.clone()))
             }));
-            for alert in state.alerts().filter(|it| it.call_id == Some(call.id)) {
-                let (alert_id, by) = (alert.alert_id, admin.clone());
-                draft.push(Event::AlertAcknowledged(AlertAcknowledged { alert_id, by }));
-            }
+            see_alerts(state, draft, call.id, &admin);
             Ok(())
         })
         .await
@@ -150,5 +147,13 @@ impl Desk {
             .within(DISK_PATIENCE)
             .await
             .map(|it| it.value)
+    }
+}
+
+/// Whoever takes a call over has seen its alerts.
+pub(super) fn see_alerts(state: &State, draft: &mut Draft<'_>, id: CallId, by: &Label) {
+    for alert in state.alerts().filter(|it| it.call_id == Some(id)) {
+        let (alert_id, by) = (alert.alert_id, by.clone());
+        draft.push(Event::AlertAcknowledged(AlertAcknowledged { alert_id, by }));
     }
 }

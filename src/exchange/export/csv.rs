@@ -8,10 +8,10 @@ use std::io::{self, Write};
 
 use csv::{Terminator, WriterBuilder};
 
-use crate::domain::{Call, Label, Message, Timestamp};
+use crate::domain::{Call, Label, Message, Note, Timestamp};
 use crate::readers::archive::WholeCall;
 
-const HEADER: [&str; 22] = [
+const HEADER: [&str; 24] = [
     "call_id",
     "conversation_id",
     "mobile_no",
@@ -28,6 +28,8 @@ const HEADER: [&str; 22] = [
     "admin_id",
     "deleted_at",
     "legal_hold",
+    "admin_notes",
+    "final_action",
     "message_id",
     "role",
     "timestamp",
@@ -36,7 +38,7 @@ const HEADER: [&str; 22] = [
     "content",
 ];
 /// Columns of the call.
-const OF_CALL: usize = 16;
+const OF_CALL: usize = 18;
 
 pub fn header(out: &mut impl Write) -> io::Result<()> {
     let mut writer = writer(out);
@@ -69,6 +71,9 @@ fn of_call(call: &Call) -> [Cow<'_, str>; OF_CALL] {
     fn label(it: Option<&Label>) -> Cow<'_, str> {
         Cow::from(it.map_or("", Label::as_str))
     }
+    fn note(it: Option<&Note>) -> Cow<'_, str> {
+        Cow::from(it.map_or("", Note::as_str))
+    }
     [
         call.id.to_string().into(),
         call.conversation_id().to_string().into(),
@@ -86,6 +91,8 @@ fn of_call(call: &Call) -> [Cow<'_, str>; OF_CALL] {
         label(call.admin_id.as_ref()),
         time(call.deleted_at),
         if call.legal_hold { "true" } else { "false" }.into(),
+        note(call.admin_notes.as_ref()),
+        note(call.final_action.as_ref()),
     ]
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::{
     AnsweredBy, CallId, CallStatus, CardStep, ConversationId, EndReason, Label, Medium, Message,
-    MessageId, Note, PhoneNumber, Role, Seq, Timestamp, Urgency,
+    MessageId, Note, PhoneNumber, Role, Seq, Source, Timestamp, Urgency,
 };
 use crate::readers::archive::{Deed, WholeCall};
 
@@ -59,6 +59,8 @@ struct Said<'a> {
     answered_by: Option<AnsweredBy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     card: Option<&'a CardStep>,
+    #[serde(skip_serializing_if = "Source::is_here")]
+    source: Source,
 }
 
 impl<'a> From<&'a Message> for Said<'a> {
@@ -71,6 +73,7 @@ impl<'a> From<&'a Message> for Said<'a> {
             sources: &it.sources,
             answered_by: it.answered_by,
             card: it.card.as_ref(),
+            source: it.source(),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use crate::domain::{Call, Message, Role, Timestamp};
+use crate::domain::{Call, Message, Role, Source, Timestamp};
 use crate::readers::archive::{Deed, WholeCall};
 
 const STYLE: &str = "
@@ -15,7 +15,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto
 h1 { font-size: 1.4rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; margin-bottom: 2rem; }
 th { text-align: left; padding: .15rem 1.5rem .15rem 0; vertical-align: top; font-weight: 600; }
-td { padding: .15rem 0; overflow-wrap: anywhere; }
+td { padding: .15rem 0; overflow-wrap: anywhere; white-space: pre-line; }
 ol { list-style: none; padding: 0; }
 li { margin: 0 0 1rem; padding-left: .75rem; border-left: 3px solid #8888; break-inside: avoid; }
 li.user { border-color: #c60; } li.admin { border-color: #06c; }
@@ -127,6 +127,8 @@ fn about(whole: &WholeCall) -> Vec<(&'static str, String)> {
     add("Supervisors", took_part);
     add("Deleted", call.deleted_at.map(|it| it.to_string()));
     add("Legal hold", call.legal_hold.then(|| "yes".to_owned()));
+    add("Notes", call.admin_notes.as_ref().map(|it| it.to_string()));
+    add("Done in the end", call.final_action.as_ref().map(|it| it.to_string()));
     let is_cut = "the beginning is not in the archive: its records were gone when it was made";
     add("Note", whole.is_cut.then(|| is_cut.to_owned()));
     add("Messages", Some(call.messages.len().to_string()));
@@ -159,12 +161,17 @@ fn speaker(role: Role) -> &'static str {
 fn rests_on(message: &Message) -> String {
     let sources = Some(&*message.sources).filter(|it| !it.is_empty());
     let by = message.answered_by.map(|it| it.as_str());
-    let known: Vec<&str> = by.into_iter().chain(sources).collect();
+    let place = (!message.source().is_here()).then_some("in Firebase");
+    let known: Vec<&str> = place.into_iter().chain(by).chain(sources).collect();
     if known.is_empty() { String::new() } else { format!(" · {}", known.join(", ")) }
 }
 
 fn deed(action: &Deed) -> String {
     let value = action.value.as_deref().unwrap_or_default();
+    let text = |name: &str| match value {
+        "" => format!("{name} taken away"),
+        text => format!("{name} became: {text}"),
+    };
     let what = match action.what.as_str() {
         "urgency" => format!("Urgency became {value}"),
         "takeover" => format!("Taken over by {value}"),
@@ -173,11 +180,18 @@ fn deed(action: &Deed) -> String {
         "end" => format!("Ended: {}", value.replace('_', " ")),
         "deleted" => "Deleted".to_owned(),
         "restored" => "Restored".to_owned(),
+        "admin_notes" => text("Notes"),
+        "final_action" => text("What was done in the end"),
+        "conflict" => format!("Changed on both sides: {value}"),
+        "conflict_restored" => "What had not been kept was put back".to_owned(),
+        "conflict_settled" => "What had been kept was left".to_owned(),
         other => format!("{other} {value}"),
     };
-    match &action.by {
-        Some(by) => format!("{what} (by {by})"),
-        None => what,
+    match (&action.by, action.source) {
+        (Some(by), Source::Aurora) => format!("{what} (by {by})"),
+        (Some(by), Source::Firebase) => format!("{what} (by {by}, in Firebase)"),
+        (None, Source::Firebase) => format!("{what} (in Firebase)"),
+        (None, Source::Aurora) => what,
     }
 }
 

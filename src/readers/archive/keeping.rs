@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::codes;
 use super::error::ArchiveError;
 use super::read;
-use crate::domain::{CallId, PhoneNumber, Timestamp, Urgency};
+use crate::domain::{CallId, Note, PhoneNumber, Timestamp, Urgency};
 
 /// A call, as far as keeping it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,26 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<KeptCall> {
 pub fn kept_call(db: &Connection, id: CallId) -> Result<Option<KeptCall>, ArchiveError> {
     let sql = format!("SELECT {COLUMNS} FROM calls WHERE call_id = ?1");
     Ok(db.prepare_cached(&sql)?.query_row([id.0.to_bytes()], kept).optional()?)
+}
+
+/// What people wrote about a call: their notes, and what was done in the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remarks {
+    pub admin_notes: Option<Note>,
+    pub final_action: Option<Note>,
+}
+
+/// What people wrote about one call.
+///
+/// # Errors
+/// The database's.
+pub fn remarks(db: &Connection, id: CallId) -> Result<Option<Remarks>, ArchiveError> {
+    let mut found =
+        db.prepare_cached("SELECT admin_notes, final_action FROM calls WHERE call_id = ?1")?;
+    let found =
+        found.query_row([id.0.to_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((notes, action)) = found else { return Ok(None) };
+    Ok(Some(Remarks { admin_notes: read::note(notes)?, final_action: read::note(action)? }))
 }
 
 /// All calls of a number, with and without its plus.

@@ -30,7 +30,7 @@ use std::time::Duration;
 pub use self::begin::Beginning;
 pub use self::catch_up::catch_up;
 pub use self::error::ArchiveError;
-pub use self::keeping::{KeptCall, calls_of, kept_call, past_policy, past_undo};
+pub use self::keeping::{KeptCall, calls_of, kept_call, past_policy, past_undo, remarks};
 pub use self::look::Look;
 pub use self::query::{
     Action, AskError, CallerFilter, Counts, DayOfWork, Deleted, Filters, Find, HistoryQuestion,

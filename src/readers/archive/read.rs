@@ -133,7 +133,8 @@ pub fn call_id(row: &Row<'_>, column: usize) -> rusqlite::Result<CallId> {
     row.get::<_, [u8; 16]>(column).map(|it| CallId(ulid::Ulid::from_bytes(it)))
 }
 
-fn note(text: Option<String>) -> Result<Option<Note>, ArchiveError> {
+/// A text that people wrote about a call.
+pub fn note(text: Option<String>) -> Result<Option<Note>, ArchiveError> {
     text.map(|it| Note::parse(&it))
         .transpose()
         .map_err(|err| ArchiveError::Impossible(format!("a note {err}")))

@@ -14,7 +14,8 @@ use super::error::ArchiveError;
 use super::read::{self, CALL_COLUMNS, N_CALL_COLUMNS};
 use super::schema::VERSION;
 use crate::domain::{
-    Call, CallId, JournalId, MessageId, PhoneNumber, Position, Role, Seq, Timestamp, Urgency,
+    Call, CallId, JournalId, MessageId, PhoneNumber, Position, Role, Seq, Source, Timestamp,
+    Urgency,
 };
 
 /// The archive, to be read while a server may write it.
@@ -54,6 +55,8 @@ pub struct Deed {
     pub value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    #[serde(skip_serializing_if = "Source::is_here")]
+    pub source: Source,
 }
 
 impl WholeCalls {
@@ -157,18 +160,21 @@ fn last_admin(call: &Call) -> Option<MessageId> {
 
 fn actions(db: &Connection, row: i64) -> Result<Vec<Deed>, ArchiveError> {
     let mut found = db.prepare_cached(
-        "SELECT seq, at, what, value, by FROM actions WHERE call = ?1 ORDER BY seq",
+        "SELECT seq, at, what, value, by, source FROM actions WHERE call = ?1 ORDER BY seq",
     )?;
-    let actions = found.query_map([row], |row| {
-        Ok(Deed {
+    let mut rows = found.query([row])?;
+    let mut actions = Vec::new();
+    while let Some(row) = rows.next()? {
+        actions.push(Deed {
             seq: row.get(0)?,
             at: Timestamp::from_millis(row.get(1)?),
             what: row.get(2)?,
             value: row.get(3)?,
             by: row.get(4)?,
-        })
-    })?;
-    Ok(actions.collect::<Result<_, _>>()?)
+            source: codes::source(row.get(5)?)?,
+        });
+    }
+    Ok(actions)
 }
 
 fn supervisors(db: &Connection, row: i64) -> Result<Vec<String>, ArchiveError> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::cursor::{Cursor, CursorError};
+use super::download::Download;
 use super::key::escape;
 use super::mirror::Mirror;
 use super::run::run_path;
@@ -16,6 +17,7 @@ use crate::domain::{Call, CallId, Run, Seq, SyncStatus};
 pub struct MirrorLink {
     status: Arc<MirrorStatus>,
     running: Mutex<Option<Mirror>>,
+    listening: Mutex<Option<Download>>,
 }
 
 impl MirrorLink {
@@ -26,6 +28,11 @@ impl MirrorLink {
 
     pub fn started(&self, mirror: Mirror) {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(mirror);
+    }
+
+    /// The other way has begun, too.
+    pub fn listens(&self, download: Download) {
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(download);
     }
 
     /// The answer of `/api/sync`, given the journal's head.
@@ -74,8 +81,12 @@ impl MirrorLink {
         running.as_ref().map(|it| it.forget(paths_of(calls), seq, patience))
     }
 
-    /// Sends what waits, for a moment, and ends the mirror's thread. Blocks.
+    /// Sends what waits, for a moment, and ends the mirror's threads. Blocks.
     pub fn stop(&self) {
+        let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(download) = listening {
+            download.stop();
+        }
         let mirror = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mirror) = mirror {
             mirror.stop();

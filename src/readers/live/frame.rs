@@ -33,11 +33,14 @@ pub struct FrameMessage<'a> {
     message_id: MessageId,
     #[serde(flatten)]
     message: PublishedMessage<'a>,
+    /// Where it was written down first.
+    #[serde(skip_serializing_if = "Source::is_here")]
+    source: Source,
 }
 
 impl<'a> From<&'a Message> for FrameMessage<'a> {
     fn from(message: &'a Message) -> Self {
-        Self { message_id: message.id, message: message.into() }
+        Self { message_id: message.id, message: message.into(), source: message.source() }
     }
 }
 

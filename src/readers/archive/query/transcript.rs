@@ -2,20 +2,22 @@
 
 use rusqlite::Connection;
 
-use crate::domain::{Call, CallId, Timestamp};
+use crate::domain::{Call, CallId, Source, Timestamp};
 use crate::readers::archive::error::ArchiveError;
-use crate::readers::archive::read;
+use crate::readers::archive::{codes, read};
 
 /// Something that was done to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     pub at: Timestamp,
-    /// `takeover`, `handback`, `urgency`, `end`, `legal_hold`, `deleted` or `restored`.
+    /// `takeover`, `handback`, `urgency`, `end`, `legal_hold`, `admin_notes`, `final_action`,
+    /// `deleted`, `restored`, `conflict`, `conflict_restored` or `conflict_settled`.
     pub what: String,
     /// The new value, where there is one.
     pub value: Option<String>,
     /// Absent where no person did it.
     pub by: Option<String>,
+    pub source: Source,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -33,16 +35,19 @@ pub fn transcript(db: &Connection, id: CallId) -> Result<Option<Transcript>, Arc
 /// What was done to a call, in order.
 pub fn actions(db: &Connection, id: CallId) -> Result<Vec<Action>, ArchiveError> {
     let mut found = db.prepare_cached(
-        "SELECT at, what, value, by FROM actions
+        "SELECT at, what, value, by, source FROM actions
          WHERE call = (SELECT id FROM calls WHERE call_id = ?1) ORDER BY seq",
     )?;
-    let actions = found.query_map([id.0.to_bytes()], |row| {
-        Ok(Action {
+    let mut rows = found.query([id.0.to_bytes()])?;
+    let mut actions = Vec::new();
+    while let Some(row) = rows.next()? {
+        actions.push(Action {
             at: Timestamp::from_millis(row.get(0)?),
             what: row.get(1)?,
             value: row.get(2)?,
             by: row.get(3)?,
-        })
-    })?;
-    Ok(actions.collect::<Result<_, _>>()?)
+            source: codes::source(row.get(4)?)?,
+        });
+    }
+    Ok(actions)
 }

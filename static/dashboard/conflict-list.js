@@ -1,0 +1,147 @@
+// <conflict-list>: values that were changed here and in Firebase at once, oldest first. One of the
+// two stayed; a named person puts the other back, or leaves it so.
+//
+// # Promises
+// - Both values are shown, with who set them, when and where, and why one of them went under.
+// - An item goes when the server says that it is settled, for everybody; the keyboard goes on at
+//   the next one.
+
+import { post } from "/static/shared/api.js";
+import { announce } from "/static/shared/announce.js";
+import { nameOrAsk } from "/static/shared/dialogs.js";
+import { arrange, el, oncePerFrame, setText } from "/static/shared/dom.js";
+import { timeText } from "/static/shared/time.js";
+
+const SHOWN = 3;
+/** Longer values are not repeated on a button. */
+const SHORT = 24;
+
+export class ConflictList extends HTMLElement {
+  board = null;
+  #items = new Map();
+  refresh = oncePerFrame(() => this.#draw());
+
+  connectedCallback() {
+    this.list = this.querySelector("ul");
+    this.count = this.querySelector(".count");
+    this.more = this.querySelector(".more");
+    this.more.addEventListener("click", () => {
+      this.more.setAttribute("aria-expanded", String(!this.isOpen));
+      this.refresh();
+    });
+  }
+
+  get isOpen() {
+    return this.more.getAttribute("aria-expanded") === "true";
+  }
+
+  #draw() {
+    const conflicts = [...this.board.conflicts.values()];
+    const leftAt = this.#placeOfFocus();
+    for (const id of this.#items.keys()) if (!this.board.conflicts.has(id)) this.#items.delete(id);
+    const shown = this.isOpen ? conflicts : conflicts.slice(0, SHOWN);
+    arrange(this.list, shown.map((it) => this.#item(it)));
+    this.hidden = conflicts.length === 0;
+    setText(this.count, String(conflicts.length));
+    this.more.hidden = conflicts.length <= SHOWN;
+    setText(this.more, this.isOpen ? "Show fewer" : `Show all ${conflicts.length}`);
+    if (leftAt !== null && !this.contains(document.activeElement)) {
+      const next = this.list.children[Math.min(leftAt, shown.length - 1)]?.querySelector("button");
+      (next ?? document.getElementById("calls")).focus({ preventScroll: true });
+    }
+  }
+
+  /** Which item the keyboard is in, if any. */
+  #placeOfFocus() {
+    const at = [...this.list.children].findIndex((it) => it.contains(document.activeElement));
+    return at < 0 ? null : at;
+  }
+
+  #item(conflict) {
+    const known = this.#items.get(conflict.conflict_id);
+    if (known) return known;
+    const { field, kept, lost } = conflict;
+    const call = this.board.call(conflict.call_id);
+    const number = call?.mobile_no ?? "a call that is over";
+    const where = call ? `#${conflict.call_id}` : `/history#${conflict.call_id}`;
+    const problem = el("p", { class: "problem", role: "alert" });
+    const button = (verb, props, text) => el("button", {
+      type: "button",
+      ...props,
+      "aria-label": `${text}: ${fieldText(field)}, ${number}`,
+      onclick: (event) => this.#settle(conflict, verb, event.currentTarget, problem),
+    }, text);
+    const value = valueText(field, lost);
+    const node = el("li", { "data-conflict": conflict.conflict_id },
+      el("p", { class: "what" }, el("b", {}, fieldText(field)), " of ", el("a", { href: encodeURI(where) }, number)),
+      el("dl", {}, ...side("Kept", field, kept), ...side("Not kept", field, lost)),
+      el("p", { class: "why small muted" }, whyText(conflict)),
+      el("div", { class: "settle" },
+        button("restore", { class: "restore" }, value.length <= SHORT ? `Put back “${value}”` : "Put it back"),
+        button("dismiss", { class: "dismiss quiet" }, "Leave it so")),
+      problem);
+    this.#items.set(conflict.conflict_id, node);
+    return node;
+  }
+
+  async #settle(conflict, verb, button, problem) {
+    const name = await nameOrAsk();
+    if (!name || button.getAttribute("aria-busy") === "true") return;
+    button.setAttribute("aria-busy", "true");
+    setText(problem, "");
+    try {
+      await post(`/api/conflicts/${encodeURIComponent(conflict.conflict_id)}/${verb}`, { admin_id: name });
+      announce(verb === "restore" ? `Put back: ${valueText(conflict.field, conflict.lost)}.` : "Left so.");
+    } catch (err) {
+      setText(problem, `Not done: ${err.message}`);
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  }
+}
+
+function side(name, field, it) {
+  const at = timeText(it.at);
+  return [
+    el("dt", {}, name),
+    el("dd", {},
+      el("span", { class: "value" }, valueText(field, it)),
+      el("span", { class: "who small muted" },
+        ` ${it.by ?? "nobody said who"}, ${placeText(it)}`, at ? ", " : "",
+        at ? el("time", { datetime: it.at }, at) : null)),
+  ];
+}
+
+const FIELDS = {
+  admin_id: "Who holds the call",
+  urgency: "Urgency",
+  admin_notes: "Notes",
+  final_action: "Done in the end",
+  deleted_at: "Deletion",
+};
+
+export function fieldText(field) {
+  return FIELDS[field] ?? String(field);
+}
+
+/** A value in words; nothing has words, too. */
+export function valueText(field, { value }) {
+  if (field === "admin_id") return value ?? "nobody, Aurora answers";
+  if (field === "deleted_at") return value ? "deleted" : "not deleted";
+  return value ?? "nothing";
+}
+
+function placeText({ source }) {
+  return source === "firebase" ? "in Firebase" : "here";
+}
+
+function whyText({ why, field, lost }) {
+  if (why === "older") return "The one that was set later stayed.";
+  if (why === "safety") {
+    return field === "urgency" ? "Urgency is not lowered by two changes at once; a person may do it."
+      : "Nobody is taken off the line by two changes at once; a person may do it.";
+  }
+  return lost.by ? "The call did not allow it." : "Nobody said who did it, or the call did not allow it.";
+}
+
+customElements.define("conflict-list", ConflictList);

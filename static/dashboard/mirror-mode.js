@@ -1,0 +1,71 @@
+// How the mirror listens: at once, now and again, or not at all. A switch that follows the server.
+
+import { ApiError, post } from "/static/shared/api.js";
+import { el, setText } from "/static/shared/dom.js";
+
+const EVERY = "periodic:30s";
+
+export class MirrorMode extends HTMLElement {
+  #drawn = null;
+  #isAsking = false;
+
+  connectedCallback() {
+    this.choices ??= el("fieldset", { class: "segments" }, el("legend", {}, "Changes made in Firebase come"));
+    this.told ??= el("p", { class: "small", role: "status" });
+    this.by ??= el("p", { class: "small muted" });
+    this.append(this.choices, this.by, this.told);
+  }
+
+  /** Shows the mode that the server tells, and who chose it; without one there is no switch. */
+  show(sync) {
+    const mode = sync?.mode;
+    this.hidden = typeof mode !== "string";
+    if (this.hidden || this.#isAsking) return;
+    setText(this.by, CHOSEN[sync.mode_by] ?? "");
+    if (mode !== this.#drawn) this.#draw(mode);
+  }
+
+  #draw(mode) {
+    this.#drawn = mode;
+    const periodic = mode.startsWith("periodic:") ? mode : EVERY;
+    const focused = this.choices.contains(document.activeElement);
+    const choice = (value, text) => el("label", {}, el("input", {
+      type: "radio", name: "mirror-mode", value, checked: value === mode, onchange: () => this.#ask(value),
+    }), text);
+    this.choices.replaceChildren(this.choices.firstElementChild,
+      choice("live", "At once"), choice(periodic, `Every ${spaced(periodic.slice("periodic:".length))}`), choice("off", "Not at all"));
+    if (focused) this.choices.querySelector(":checked").focus();
+  }
+
+  async #ask(mode) {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    setText(this.told, "");
+    try {
+      await post("/api/sync/mode", { mode });
+      setText(this.told, "Switched.");
+      this.#drawn = mode;
+    } catch (err) {
+      setText(this.told, err instanceof ApiError && err.status === 404
+        ? "Not done: this server has no such switch. Set AURORA_REALTIME_SYNC and start it again."
+        : `Not done: ${err.message}`);
+      const before = this.#drawn;
+      this.#draw(before);
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+}
+
+const CHOSEN = {
+  person: "Chosen by a supervisor.",
+  environment: "As the settings say.",
+  rollout: "As the rollout in the database says.",
+};
+
+/** `30s` reads "30 s". */
+function spaced(length) {
+  return length.replace(/^(\d+)([a-z]+)$/, "$1 $2");
+}
+
+customElements.define("mirror-mode", MirrorMode);
