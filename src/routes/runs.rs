@@ -146,12 +146,12 @@ async fn team(
     let question = TeamQuestion { now: Timestamp::from(SystemTime::now()), days };
     catch_up(&context).await;
     let mut team = context.reads.team(question).await?;
-    let (others, elsewhere) = context.team.look().await;
+    let (mut others, mut elsewhere) = context.team.look().await;
     // What was recorded elsewhere may have been taken in here since.
     let ids = others.iter().map(|it| it.run_id).collect();
     let recorded: FxHashSet<RunId> = context.reads.known_runs(ids).await?.into_iter().collect();
-    for run in others.iter().filter(|it| !recorded.contains(&it.run_id)) {
-        team.add_run(run, question);
-    }
+    others.retain(|it| !recorded.contains(&it.run_id));
+    elsewhere.runs = others.len() as u64;
+    others.iter().for_each(|it| team.add_run(it, question));
     Ok(HttpResponse::Ok().json(Stats::new(team, question, elsewhere)))
 }

@@ -3,7 +3,7 @@
 //! # Promises
 //! - The command has our standard input, output and error, our environment and process group; its
 //!   exit code is ours, 128 and the signal's number if a signal ended it.
-//! - SIGINT, SIGTERM, SIGHUP and SIGQUIT that reach us reach it. What the terminal sends goes to the
+//! - SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 that reach us reach it. What the terminal sends goes to the
 //!   whole foreground group by itself, and is not sent a second time.
 //! - Whatever happens to the record, the command's outcome is untouched: that is a line on standard
 //!   error.
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::process::{Pid, Signal, getpgrp, kill_process};
 use tokio::signal::unix::{Signal as Caught, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use ulid::Ulid;
 
 use super::record::{Worth, command_line, occasion};
@@ -24,12 +25,20 @@ use super::tell::{Home, Told, tell};
 use super::{cpu, sync, user};
 use crate::domain::{Label, Note, Run, RunId, RunStatus, Seconds, Timestamp};
 
+/// The kernel has handed them over already; reading of it takes one look.
+const LAST_SIGNALS: Duration = Duration::from_millis(1);
 /// What a shell says of a command that is not there, and of one that cannot be run.
 const NOT_FOUND: u8 = 127;
 const NOT_RUNNABLE: u8 = 126;
-/// Signals that are passed on, with their numbers, which POSIX fixes.
-const PASSED_ON: [(Signal, i32); 4] =
-    [(Signal::HUP, 1), (Signal::INT, 2), (Signal::QUIT, 3), (Signal::TERM, 15)];
+/// Signals that are passed on, and whether they mean that the work is to end.
+const PASSED_ON: [(Signal, bool); 6] = [
+    (Signal::HUP, true),
+    (Signal::INT, true),
+    (Signal::QUIT, true),
+    (Signal::TERM, true),
+    (Signal::USR1, false),
+    (Signal::USR2, false),
+];
 
 /// Runs a command, measures it, and records the work. Options stand before `--`.
 ///
@@ -148,7 +157,7 @@ async fn command(words: &[OsString], begun: impl FnOnce()) -> Went {
         tokio::select! {
             status = &mut ended => break status.ok().and_then(Result::ok),
             caught = next(&mut signals) => {
-                was_told_to_end = true;
+                was_told_to_end |= ends_work(caught);
                 if let Some(pid) = pid.filter(|_| !is_from_the_terminal(caught)) {
                     // It may have ended just now.
                     let _ = kill_process(pid, caught);
@@ -157,6 +166,10 @@ async fn command(words: &[OsString], begun: impl FnOnce()) -> Went {
         }
     };
     let took = began.elapsed();
+    // What came just before the end may still be on its way to us.
+    while let Ok(caught) = timeout(LAST_SIGNALS, next(&mut signals)).await {
+        was_told_to_end |= ends_work(caught);
+    }
     let cpu_ms = cpu::of_children_ms().zip(cpu_before).map(|(now, before)| (now - before).max(0));
     let Some(status) = status else { return failed(NOT_RUNNABLE, &"cannot be waited for") };
     Went { code: code(status), status: outcome(status, was_told_to_end), took, cpu_ms }
@@ -165,8 +178,13 @@ async fn command(words: &[OsString], begun: impl FnOnce()) -> Went {
 /// Those that are not ignored: what `nohup` has us ignore, the command ignores too.
 fn signals() -> io::Result<Vec<(Signal, Caught)>> {
     let ignored = ignored();
-    let caught = PASSED_ON.into_iter().filter(|it| ignored & (1 << (it.1 - 1)) == 0);
-    caught.map(|(name, number)| Ok((name, signal(SignalKind::from_raw(number))?))).collect()
+    let names = PASSED_ON.into_iter().map(|it| it.0);
+    let caught = names.filter(|it| ignored & (1 << (it.as_raw() - 1)) == 0);
+    caught.map(|it| Ok((it, signal(SignalKind::from_raw(it.as_raw()))?))).collect()
+}
+
+fn ends_work(caught: Signal) -> bool {
+    PASSED_ON.contains(&(caught, true))
 }
 
 /// A bit for each signal that this process was started with as ignored.
@@ -213,7 +231,7 @@ fn code(status: ExitStatus) -> u8 {
 
 /// Whoever ends the work before it is done has interrupted it, however the command takes that.
 fn outcome(status: ExitStatus, was_told_to_end: bool) -> RunStatus {
-    let ended_by = status.signal().is_some_and(|it| PASSED_ON.iter().any(|own| own.1 == it));
+    let ended_by = status.signal().and_then(Signal::from_named_raw).is_some_and(ends_work);
     match () {
         () if was_told_to_end || ended_by => RunStatus::Interrupted,
         () if status.success() => RunStatus::Success,

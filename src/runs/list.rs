@@ -1,5 +1,6 @@
 //! What is known here of finished work: by the server, or by the files that one left.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -103,19 +104,19 @@ pub async fn team(home: &Home, days: u32) -> anyhow::Result<Stats> {
         bail!("there is no data folder {}: set AURORA_DATA_DIR", home.data_dir.display());
     }
     let asked = TeamQuestion { now: Timestamp::from(SystemTime::now()), days };
-    let spooled = in_spool(home)?;
-    let mut known: Vec<RunId> = Vec::new();
+    let (others, mut elsewhere) = TeamReader::open(&home.data_dir, false).known();
+    let own = in_spool(home)?.into_iter().map(|it| (it.run.run_id, it.run));
+    let others = others.into_iter().map(|it| (it.run_id, it));
+    // Each counts once, wherever it is known.
+    let mut runs: BTreeMap<RunId, Run> = others.chain(own).collect();
     let mut team = archive::Team::default();
     if let Some(reads) = reads(home) {
-        known = reads.known_runs(spooled.iter().map(|it| it.run.run_id).collect()).await?;
+        for known in reads.known_runs(runs.keys().copied().collect()).await? {
+            runs.remove(&known);
+        }
         team = reads.team(asked).await?;
     }
-    let mut own: Vec<Run> = spooled.into_iter().map(|it| it.run).collect();
-    own.retain(|it| !known.contains(&it.run_id));
-    let (mut others, elsewhere) = TeamReader::open(&home.data_dir, false).known();
-    others.retain(|it| own.iter().all(|own| own.run_id != it.run_id));
-    for run in own.iter().chain(&others) {
-        team.add_run(run, asked);
-    }
+    elsewhere.runs = runs.len() as u64;
+    runs.values().for_each(|it| team.add_run(it, asked));
     Ok(Stats::new(team, asked, elsewhere))
 }

@@ -5,7 +5,7 @@
 // - A run shows within a second of being recorded: the stream tells of it, and the numbers are asked
 //   for again, once for a burst.
 // - Old numbers never look new: without the server a banner says how old they are. They are kept in
-//   this browser, so that a reload offline still shows them.
+//   this browser, so that a page which is opened while the server cannot answer still shows them.
 
 import { get } from "/static/shared/api.js";
 import { announce } from "/static/shared/announce.js";
@@ -17,8 +17,11 @@ import "/static/team/live-state.js";
 import "/static/team/runs-chart.js";
 
 const KEPT = "aurora.team";
-/** A burst of runs is one question. */
+/** A burst of runs is one question, and where work never ends there is one every other second. */
 const GATHER_MS = 300;
+const LEAST_MS = 2_000;
+/** The archive follows in a moment; so often a run that is not in it yet is asked for again. */
+const TRIES = 4;
 const RUNS_SHOWN = 12;
 const SLOW_MS = 30_000;
 
@@ -33,6 +36,10 @@ let asked = 0;
 let phase = "connecting";
 let problem = null;
 let gathering = null;
+let askedMs = 0;
+/** The latest run that the stream told of, until the server shows it. */
+let awaited = null;
+let tries = 0;
 
 function days() {
   return new FormData(form).get("days");
@@ -41,6 +48,7 @@ function days() {
 /** Asks for numbers and runs; a later question goes before an earlier answer. */
 async function ask() {
   const turn = ++asked;
+  askedMs = Date.now();
   try {
     const [stats, page] = await Promise.all([
       get(`/api/team/stats?days=${days()}`),
@@ -52,6 +60,8 @@ async function ask() {
     latest = page.runs;
     show(stats);
     keep({ stats, runs: latest });
+    if (latest.some((it) => it.run_id === awaited)) awaited = null;
+    if (awaited && ++tries < TRIES) askSoon();
   } catch (err) {
     if (turn !== asked) return;
     problem = err;
@@ -63,14 +73,14 @@ function askSoon() {
   gathering ??= setTimeout(() => {
     gathering = null;
     ask();
-  }, GATHER_MS);
+  }, Math.max(GATHER_MS, askedMs + LEAST_MS - Date.now()));
 }
 
 function keep(known) {
   try {
     localStorage.setItem(KEPT, JSON.stringify(known));
   } catch {
-    // Full, or not allowed: then a reload offline shows nothing, which is said.
+    // Full, or not allowed: then nothing is known without an answer, which is said.
   }
 }
 
@@ -183,6 +193,8 @@ new LiveStream("/api/stream", {
     if (name === "initial" || name === "sync") return askSoon();
     if (name === "heartbeat") return setServerTime(data.timestamp);
     if (name !== "run") return;
+    awaited = data.run_id;
+    tries = 0;
     if (data.slug !== "call") announce(`${data.user_id}: ${data.slug}, ${data.status}.`);
     askSoon();
   },
@@ -193,7 +205,7 @@ new LiveStream("/api/stream", {
   },
 });
 setInterval(() => {
-  if (shown && !problem) show(shown);
-  else tellAge();
+  // "3 min ago" grows older, whether or not anything else does.
+  if (shown) show(shown);
   if (problem && phase === "live") ask();
 }, SLOW_MS);

@@ -64,7 +64,7 @@ try {
     await visible(page.locator("#runs li", { hasText: "just-now" }), "the run in the list");
   });
 
-  await step("without the server it says how old the numbers are, also after a reload", async () => {
+  await step("without the server it says how old the numbers are, and is right again by itself", async () => {
     expected.failedRequests = true;
     console.log("READY-FOR-STOP");
     await visible(page.locator("#old"), "the warning", 30_000);

@@ -1,16 +1,12 @@
 //! Every call that ends is a piece of work.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::fakes::rtdb::Rtdb;
 use crate::harness::{TestApp, wait_until};
-use crate::support::mirrored;
+use crate::support::{mirrored, recorded};
 
 const SERVER: &str = "front desk";
-
-async fn runs(app: &TestApp) -> Vec<Value> {
-    app.get_json("/api/runs").await["runs"].as_array().unwrap().clone()
-}
 
 async fn ended(app: &TestApp, number: &str) -> String {
     let call = app.say(number, "There is a fire in the warehouse").await.call().to_owned();
@@ -29,8 +25,7 @@ async fn a_call_that_ends_is_a_run_and_the_board_is_told() {
     let told = board.until("run").await;
     let id = call.replace("call_", "run_");
     assert_eq!((&told.data["run_id"], &told.data["call_id"]), (&json!(id), &json!(call)));
-    let found = runs(&app).await;
-    assert_eq!(found.len(), 1);
+    let found = recorded(&app, 1).await;
     let run = &found[0];
     assert_eq!((&run["user_id"], &run["slug"]), (&json!(SERVER), &json!("call")));
     assert_eq!((&run["status"], &run["lines_migrated"]), (&json!("success"), &json!(0)));
@@ -39,7 +34,9 @@ async fn a_call_that_ends_is_a_run_and_the_board_is_told() {
     assert_eq!(run["manual_estimate_seconds"], run["duration_seconds"]);
     // Ending it again makes no second.
     app.act(&format!("/api/call/{call}/end"), &json!({})).await;
-    assert_eq!(runs(&app).await.len(), 1);
+    let other = ended(&app, "+15550109").await;
+    let calls: Vec<_> = recorded(&app, 2).await.iter().map(|it| it["call_id"].clone()).collect();
+    assert_eq!(calls, [json!(other), json!(call)]);
 }
 
 #[tokio::test]
@@ -53,8 +50,7 @@ async fn the_work_is_the_supervisors_who_holds_the_call() {
     app.act(&format!("{path}/message"), &said).await;
     assert!(app.act(&format!("{path}/end"), &json!({})).await.status < 300);
 
-    let found = runs(&app).await;
-    assert_eq!(found[0]["user_id"], "kim");
+    assert_eq!(recorded(&app, 1).await[0]["user_id"], "kim");
 }
 
 #[tokio::test]
@@ -75,9 +71,7 @@ async fn erasing_a_call_erases_its_run_everywhere() {
 
     wait_until("it is gone there", async || rtdb.value(&path(&gone)).is_null()).await;
     assert_eq!(rtdb.value(&path(&stays))["status"], "success");
-    let found = runs(&app).await;
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0]["call_id"], stays);
+    assert_eq!(recorded(&app, 1).await[0]["call_id"], stays);
     let stats = app.get_json("/api/team/stats").await;
     assert_eq!((&stats["total"]["runs"], &stats["total"]["success"]), (&json!(1), &json!(1)));
 }

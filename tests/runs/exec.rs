@@ -114,6 +114,23 @@ fn signals_reach_the_command_and_the_work_was_interrupted() {
 }
 
 #[test]
+fn a_signal_that_ends_nothing_is_passed_on_and_interrupts_nothing() {
+    let dir = tempdir().unwrap();
+    let script = "trap 'echo told; exit 0' USR1; echo ready; while :; do sleep 0.05; done";
+    let mut child = exec(dir.path(), &["sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    out.read_line(&mut said).unwrap();
+
+    signal(&child, "USR1");
+
+    out.read_line(&mut said).unwrap();
+    assert_eq!(said, "ready\ntold\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(only(dir.path())["status"], "success");
+}
+
+#[test]
 fn a_command_that_crashes_has_failed() {
     let dir = tempdir().unwrap();
     let status = exec(dir.path(), &["sh", "-c", "kill -SEGV $$"]).status().unwrap();

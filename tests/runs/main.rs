@@ -9,6 +9,7 @@ mod harness;
 
 mod calls;
 mod command_line;
+mod elsewhere;
 mod exec;
 mod server;
 mod straight;

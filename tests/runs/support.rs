@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::fakes::rtdb::{NAMESPACE, Rtdb};
-use crate::harness::{Builder, TestApp};
+use crate::harness::{Builder, TestApp, wait_until};
 
 /// Whoever works there.
 pub const USER: &str = "ada@example.com";
@@ -109,4 +109,17 @@ pub fn signal(child: &Child, name: &str) {
 /// What a process that was begun with pipes says until its end.
 pub fn end_of(child: Child) -> Output {
     child.wait_with_output().unwrap()
+}
+
+/// The runs that the server knows, when it shows as many: the archive follows in a moment.
+pub async fn recorded(app: &TestApp, n_runs: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    wait_until(&format!("{n_runs} runs are shown"), async || {
+        let page = app.get_json("/api/runs?limit=200").await;
+        found = page["runs"].as_array().unwrap().clone();
+        found.len() >= n_runs
+    })
+    .await;
+    assert_eq!(found.len(), n_runs, "{found:?}");
+    found
 }
