@@ -156,6 +156,14 @@ async function conflicts(kim, lee) {
     await audit(kim, "/ with conflicts");
     await look(kim, "conflicts");
   });
+  await step("what was changed again meanwhile is shown, too", async () => {
+    await visible(item(kim, "Notes of"), "the notes");
+    check(await item(kim, "Notes of").locator(".now").isHidden(), "it looks changed again");
+    await notes(kim).fill("Corridor D");
+    await save(notes(kim)).click();
+    await visible(item(kim, "Notes of").locator(".now", { hasText: "Now: Corridor D" }), "what is there now", TOLD_MS);
+    check(await item(kim, "Who holds").locator(".now").isHidden(), "another one looks changed again");
+  });
   await step("one click puts a value back, for everybody, and the keyboard goes on", async () => {
     await item(kim, "Urgency of").getByRole("button", { name: /^Put back “NORMAL”/ }).focus();
     await kim.keyboard.press("Enter");
@@ -186,6 +194,7 @@ async function marked(kim) {
     await kim.goto(`${BASE}/history?status=any`);
     await kim.locator("#found .row-item .open", { hasText: LAMP }).click();
     await visible(kim.locator(".deed[data-source=firebase]", { hasText: "Sam wrote what was done: “Janitor told” in Firebase" }), "who did it, and where");
+    await visible(kim.locator(".message[data-role=admin]", { hasText: "The janitor is coming" }).locator(".place"), "where the words came from");
     await visible(kim.locator(".deed", { hasText: "Lee put back what had not been kept" }), "who put it back");
     await audit(kim, "/history with deeds from Firebase");
     await look(kim, "marked");

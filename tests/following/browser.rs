@@ -160,6 +160,7 @@ async fn notes_conflicts_and_the_mirrors_panel_are_seen_to_in_a_browser() {
 
     play(&mut app, &["sides.mjs"], async |app, line| {
         if line == "READY-FOR-EDITS" {
+            app.said_elsewhere(lamp, "-OAbcdefghijklmnopq_", "The janitor is coming").await;
             app.edited_elsewhere(&[
                 there(fire, Field::AdminId, "Sam", 60_000),
                 there(fire, Field::Urgency, "NORMAL", -60_000),
