@@ -6,6 +6,7 @@ mod folder;
 mod followers;
 mod refusal;
 mod rounds;
+mod runs;
 mod stop;
 mod voice;
 
@@ -25,8 +26,10 @@ use tracing::{info, warn};
 use self::doors::Doors;
 pub use self::erase::erase;
 use self::folder::{admin_token, create_private, journal_settings};
-use self::followers::{floors, spawn_keeper, spawn_snapshot, start_mirror};
+pub use self::followers::mirrored_to;
+use self::followers::{floors, spawn_keeper, spawn_snapshot, start_listening, start_mirror};
 use self::rounds::{end_inactive_calls, keep_to_the_policy, tell_the_board};
+use self::runs::{read_of_others, take_runs_in, whose_work};
 pub use self::stop::STOP_LIMIT;
 use self::voice::{load_cards, open_model, twiml};
 
@@ -40,6 +43,7 @@ use crate::readers::firebase::MirrorLink;
 use crate::readers::live::{self, Live};
 use crate::readers::snapshot::{self, Checkpoint};
 use crate::routes::{self, Auth, Context, Metrics, RateLimit};
+use crate::runs::TeamReader;
 
 /// A local model may have to be loaded from disk.
 const WARM_UP: Duration = Duration::from_secs(60);
@@ -103,7 +107,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     );
     let (archive, archiving) = archive::start(&journal, &config.data_dir, config.archive_after)?;
     let mirror = Arc::new(MirrorLink::default());
-    start_mirror(&config, &journal, &mirror)?;
+    let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
+    let user = whose_work(&config).await?;
+    let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits, user);
+    start_mirror(&config, &journal, &archive, &desk, &mirror)?;
     let live = {
         let mirror = Arc::clone(&mirror);
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
@@ -129,8 +136,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         Err(err) => warn!(error = %err, "An erasure that was begun waits."),
         Ok(_) => {}
     }
-    let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
-    let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
+    start_listening(&config, &desk, &journal, &live, &mirror)?;
     if let Some(model) = model {
         tokio::spawn(async move {
             if let Err(err) = model.warm_up(WARM_UP).await {
@@ -146,6 +152,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         auth: Auth::new(admin_token.expose(), is_https, config.trusted_proxies.clone()),
         rate: RateLimit::new(config.rate_limit),
         twiml: RwLock::new(Arc::new(twiml)),
+        team: TeamReader::open(&config.data_dir, config.mirrors()),
         config,
         journal,
         desk,
@@ -165,6 +172,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     tokio::spawn(tell_the_board(Data::clone(&context)));
     tokio::spawn(end_inactive_calls(Data::clone(&context)));
     tokio::spawn(keep_to_the_policy(Data::clone(&context)));
+    tokio::spawn(take_runs_in(Data::clone(&context)));
+    tokio::spawn(read_of_others(Data::clone(&context)));
     info!(%address, started_ms = started.elapsed().as_millis() as u64, "Aurora answers.");
     Ok(Running {
         address,

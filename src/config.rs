@@ -53,6 +53,8 @@ pub struct Config {
     pub checkpoint_bytes: u64,
     /// `AURORA_NODE`: this machine's name in the records. Default `local`.
     pub node: String,
+    /// `AURORA_USER`: whose work is recorded here. Default: as git and the machine say.
+    pub user: Option<String>,
     /// `AURORA_PUBLIC_URL`: the address that providers and browsers use.
     pub public_url: Option<Url>,
     /// `AURORA_TRUSTED_PROXIES`: peers whose forwarded headers are believed, separated by commas.
@@ -80,6 +82,8 @@ pub struct Config {
     pub firebase_credentials: Option<Secret>,
     /// `GOOGLE_APPLICATION_CREDENTIALS`: a service account's key file.
     pub google_credentials: Option<PathBuf>,
+    /// `AURORA_REALTIME_SYNC`: how closely the database is listened to. Unset: as it is rolled out.
+    pub realtime_sync: Option<String>,
     /// `REDIS_URL`: only its health is looked at.
     pub redis: Option<Url>,
     /// `AURORA_MAX_OPEN_CALLS`: default 20000.
@@ -98,6 +102,9 @@ pub struct Config {
     pub archive_after: Duration,
     /// `AURORA_RETENTION_DAYS`: how long ended calls stay, by urgency. Default: for ever.
     pub retention: Retention,
+    /// `AURORA_FIREBASE_PRICES`: what a GB costs in the mirror's database, in USD, for the bill.
+    /// Default `stored=5,downloaded=1`.
+    pub firebase_prices: FirebasePrices,
     /// `AURORA_UNDO_DAYS`: how long a deletion can be taken back. Default 30.
     pub undo_days: u32,
     /// `AURORA_WORKERS`: server threads. Default: one a core.
@@ -110,6 +117,13 @@ pub struct Retention {
     pub normal: Option<u32>,
     pub urgent: Option<u32>,
     pub critical: Option<u32>,
+}
+
+/// USD for a GB.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FirebasePrices {
+    pub stored: f64,
+    pub downloaded: f64,
 }
 
 #[derive(Debug, Clone)]
@@ -140,6 +154,7 @@ impl Config {
             segment_bytes: mebibytes(get("AURORA_SEGMENT_MIB"), "AURORA_SEGMENT_MIB", 64)?,
             checkpoint_bytes: mebibytes(get("AURORA_CHECKPOINT_MIB"), "AURORA_CHECKPOINT_MIB", 16)?,
             node: node(get("AURORA_NODE"))?,
+            user: user(get("AURORA_USER"))?,
             public_url: web_address(get("AURORA_PUBLIC_URL"), "AURORA_PUBLIC_URL")?,
             trusted_proxies: list(get("AURORA_TRUSTED_PROXIES"))
                 .map(|it| {
@@ -160,6 +175,7 @@ impl Config {
             firebase_emulator: get("FIREBASE_DATABASE_EMULATOR_HOST"),
             firebase_credentials: get("FIREBASE_CREDENTIALS").map(Secret::new),
             google_credentials: get("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
+            realtime_sync: get("AURORA_REALTIME_SYNC"),
             redis: redis(get("REDIS_URL"))?,
             max_open_calls: number(
                 get("AURORA_MAX_OPEN_CALLS"),
@@ -193,6 +209,7 @@ impl Config {
                 .into(),
             ),
             retention: retention(get("AURORA_RETENTION_DAYS"))?,
+            firebase_prices: prices(get("AURORA_FIREBASE_PRICES"))?,
             undo_days: number(get("AURORA_UNDO_DAYS"), "AURORA_UNDO_DAYS", 0, 36_500)?
                 .unwrap_or(30),
             workers: match number(get("AURORA_WORKERS"), "AURORA_WORKERS", 1, 1_024)? {
@@ -317,6 +334,25 @@ fn retention(value: Option<String>) -> Result<Retention, ConfigError> {
     Ok(retention)
 }
 
+fn prices(value: Option<String>) -> Result<FirebasePrices, ConfigError> {
+    let name = "AURORA_FIREBASE_PRICES";
+    let expected = "must be USD for a GB, such as stored=5,downloaded=1";
+    let mut prices = FirebasePrices { stored: 5.0, downloaded: 1.0 };
+    for part in list(value) {
+        let (what, usd) = part.split_once('=').ok_or_else(|| wrong(name, expected))?;
+        let usd: f64 = usd.trim().parse().map_err(|_| wrong(name, expected))?;
+        if !(0.0..=1e6).contains(&usd) {
+            return Err(wrong(name, expected));
+        }
+        match what.trim() {
+            "stored" => prices.stored = usd,
+            "downloaded" => prices.downloaded = usd,
+            _ => return Err(wrong(name, expected)),
+        }
+    }
+    Ok(prices)
+}
+
 fn node(value: Option<String>) -> Result<String, ConfigError> {
     let node = value.unwrap_or_else(|| "local".to_owned());
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -324,6 +360,15 @@ fn node(value: Option<String>) -> Result<String, ConfigError> {
         Ok(node)
     } else {
         Err(wrong("AURORA_NODE", "must be up to 64 letters, digits, - and _"))
+    }
+}
+
+fn user(value: Option<String>) -> Result<Option<String>, ConfigError> {
+    match value {
+        Some(user) if user.len() > 200 || user.chars().any(char::is_control) => {
+            Err(wrong("AURORA_USER", "must be one line of at most 200 bytes"))
+        }
+        other => Ok(other),
     }
 }
 
@@ -385,6 +430,7 @@ mod tests {
             ("AURORA_BIND", "localhost"),
             ("AURORA_CHECKPOINT_MIB", "16 MiB"),
             ("AURORA_NODE", "a b"),
+            ("AURORA_FIREBASE_PRICES", "stored=-1"),
             ("AURORA_SEGMENT_MIB", "0"),
             ("AURORA_SEGMENT_MIB", "1025"),
             ("AURORA_PUBLIC_URL", "ftp://x"),

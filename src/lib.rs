@@ -14,5 +14,6 @@ pub mod journal;
 pub mod load;
 pub mod readers;
 pub mod routes;
+pub mod runs;
 pub mod telemetry;
 pub mod telephony;

@@ -1,5 +1,6 @@
 //! The command `aurora`.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use anyhow::Context;
 use aurora::app::{self, Running};
 use aurora::config::Config;
 use aurora::exchange::{self, Interrupt};
-use aurora::{care, load, telemetry};
+use aurora::{care, load, runs, telemetry};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, warn};
@@ -37,6 +38,7 @@ enum Command {
     Export(exchange::export::Options),
     /// Erase every call of one number, for good.
     Erase(Erase),
+    Run(runs::Options),
 }
 
 /// Speaks with many callers at once and reports times and throughput.
@@ -89,7 +91,7 @@ struct Erase {
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(err) => {
             eprintln!("aurora: {err:#}");
             ExitCode::FAILURE
@@ -97,8 +99,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> anyhow::Result<()> {
+fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(Command::Run(options)) = arguments.command {
+        return work(options);
+    }
+    command(arguments).map(|()| ExitCode::SUCCESS)
+}
+
+/// A run: settings are read and not set, so that a command that is run has its own environment.
+fn work(options: runs::Options) -> anyhow::Result<ExitCode> {
+    telemetry::init(Some("warn"))?;
+    let mut file = HashMap::new();
+    if let Ok(settings) = dotenvy::dotenv_iter() {
+        file.extend(settings.flatten());
+    }
+    let lookup = |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned());
+    let config = Config::from_lookup(lookup);
+    let home = config.as_ref().map_err(ToString::to_string).map(|it| runs::Home {
+        data_dir: it.data_dir.clone(),
+        user: it.user.clone(),
+        token: it.admin_token.as_ref().map(|it| it.expose().to_owned()),
+        mirrors: it.mirrors(),
+    });
+    let database = || app::mirrored_to(config.as_ref().map_err(|err| anyhow::anyhow!("{err}"))?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(runs::run(options, home, database))?;
+    // A question that nobody waits for any more must not keep the process.
+    runtime.shutdown_background();
+    Ok(ExitCode::from(code))
+}
+
+fn command(arguments: Arguments) -> anyhow::Result<()> {
     match dotenvy::dotenv() {
         Ok(_) => {}
         Err(err) if err.not_found() => {}
@@ -127,6 +159,7 @@ fn run() -> anyhow::Result<()> {
             Ok(exchange::export::run(&options, &place, &interrupt)?)
         }
         Command::Erase(options) => erase(&options),
+        Command::Run(options) => work(options).map(drop),
     }
 }
 

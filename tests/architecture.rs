@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use paths::{Found, paths};
 
 /// Who may know whom, besides itself. A reader is a folder or file below `readers`.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &[]),
@@ -22,12 +22,17 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("care", &["erasure", "readers", "journal", "domain"]),
     // Commands on the data folder: files of calls in and out.
     ("exchange", &["readers", "journal", "domain"]),
+    // Commands that tell of finished work, to a server, a file or the database.
+    ("runs", &["readers", "journal", "domain"]),
     ("telephony", &["domain"]),
     ("journal", &["domain"]),
     ("conversation", &["journal", "domain"]),
     // Reaches everybody who holds words.
     ("erasure", &["conversation", "readers", "journal", "domain"]),
-    ("routes", &["conversation", "erasure", "readers", "journal", "telephony", "domain", "config"]),
+    (
+        "routes",
+        &["conversation", "erasure", "runs", "readers", "journal", "telephony", "domain", "config"],
+    ),
 ];
 /// What any reader may know.
 const READER: [&str; 2] = ["journal", "domain"];

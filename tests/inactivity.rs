@@ -7,7 +7,7 @@ use std::time::Duration;
 use aurora::conversation::cards::Cards;
 use aurora::conversation::desk::{Caller, Desk, Limits, Request, Turn};
 use aurora::domain::{
-    AlertKind, Call, CallId, CallStatus, EndReason, Label, Medium, PhoneNumber, Utterance,
+    AlertKind, Call, CallId, CallStatus, EndReason, Label, Medium, Note, PhoneNumber, Utterance,
 };
 use aurora::journal::{Journal, Settings};
 use rustc_hash::FxHashSet;
@@ -24,7 +24,8 @@ impl Line {
         let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
         let journal = Journal::open(settings, None).expect("a journal").0;
         let limits = Limits { open_calls: 100, turns: 100 };
-        let desk = Desk::new(Arc::clone(&journal), Arc::new(Cards::builtin()), None, limits);
+        let user = Note::parse("server").expect("a name");
+        let desk = Desk::new(Arc::clone(&journal), Arc::new(Cards::builtin()), None, limits, user);
         Self { journal, desk, _dir: dir }
     }
 

@@ -32,7 +32,7 @@ pub async fn tell_the_board(context: Data<Context>) {
             told_sync = Some(sync);
         }
         let is_writable = context.journal.is_writable();
-        let health = (is_writable, context.archive.trouble());
+        let health = (is_writable, context.archive.trouble(), context.checkpoint.trouble());
         if told_health.as_ref() != Some(&health) {
             context.live.publish_health(json!({
                 "durable": is_writable,
@@ -41,6 +41,7 @@ pub async fn tell_the_board(context: Data<Context>) {
                      in memory."
                 },
                 "archive": health.1.as_ref().map_or("", |it| &it.1),
+                "checkpoint": health.2.as_deref().unwrap_or_default(),
             }));
             told_health = Some(health);
         }

@@ -4,12 +4,13 @@
 //! the call is, in the state or only in the archive, and nothing about it changes until the
 //! decision is made; the decision looks at the state again all the same.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::domain::{
-    ByPerson, Call, CallId, CallUpdated, Event, Label, PhoneNumber, Seq, State, Timestamp,
+    ByPerson, Call, CallId, CallUpdated, Event, Label, Note, PhoneNumber, Seq, State, Timestamp,
 };
 use crate::journal::{Committed, Draft, Journal, JournalError, Need};
 
@@ -160,7 +161,7 @@ impl Turn<'_> {
     }
 
     /// Says of all these calls at once that they are erased; the first of the records that say so.
-    /// `caller`: all calls of that number have to be among them.
+    /// `caller`: all calls of that number have to be among them. `users`: whose runs they were.
     ///
     /// # Errors
     /// [`KeepingError::CallOpen`], [`KeepingError::OnLegalHold`], [`KeepingError::MoreCalls`],
@@ -170,6 +171,7 @@ impl Turn<'_> {
         ids: Vec<CallId>,
         caller: Option<PhoneNumber>,
         by: Option<Label>,
+        users: BTreeMap<CallId, Note>,
     ) -> Result<Committed<Seq>, KeepingError> {
         self.journal
             .submit(Need::Durable, move |state, draft| {
@@ -183,7 +185,9 @@ impl Turn<'_> {
                 }
                 for call_id in ids {
                     may_go(state, call_id)?;
-                    draft.push(Event::CallErased(ByPerson::new(call_id, by.clone())));
+                    let run_user_id = users.get(&call_id).cloned();
+                    let erased = ByPerson { run_user_id, ..ByPerson::new(call_id, by.clone()) };
+                    draft.push(Event::CallErased(erased));
                 }
                 Ok(state.seq() + 1)
             })

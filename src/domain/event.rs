@@ -50,12 +50,15 @@ pub struct ByPerson {
     /// Absent when the policy did it.
     pub by: Option<Label>,
     pub source: Source,
+    /// Whose run the call was; only where it is erased, so that whoever has the run by its person
+    /// finds it.
+    pub run_user_id: Option<Note>,
 }
 
 impl ByPerson {
     /// Done here.
     pub fn new(call_id: CallId, by: Option<Label>) -> Self {
-        Self { call_id, by, source: Source::Aurora }
+        Self { call_id, by, source: Source::Aurora, run_user_id: None }
     }
 }
 

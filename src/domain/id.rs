@@ -86,7 +86,7 @@ prefixed_ulid!(
     ConflictId, "conflict_", "conflict_01JD…"
 );
 prefixed_ulid!(
-    /// `run_` and a ULID: when the work began, and a digest of what it was.
+    /// `run_` and a ULID: when the work ended, and a digest of what it was. A call's run has its ULID.
     RunId, "run_", "run_01JD…"
 );
 

@@ -1,7 +1,7 @@
 //! Calls and messages in the published format: `total.json`, the API and the mirror write these
 //! same objects. Fields may be added, none removed or renamed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     AnsweredBy, Call, CallId, CallStatus, ConversationId, Label, Medium, Message, Note,
@@ -9,12 +9,22 @@ use super::{
 };
 
 /// How far the mirror is with something: a comparison of its sequence with the mirror's cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncStatus {
     PendingSync,
     Synced,
     Failed,
+}
+
+impl SyncStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingSync => "pending_sync",
+            Self::Synced => "synced",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// An entry of `active_calls`, without its key.

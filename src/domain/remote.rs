@@ -25,6 +25,15 @@ pub struct RemoteCall {
     pub ended: Option<Option<Label>>,
 }
 
+/// How the database stands to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteClock {
+    /// Up to where it is known to have what we wrote.
+    pub acked_seq: Seq,
+    /// By how much its clock is ahead of ours.
+    pub offset_ms: i64,
+}
+
 /// Words to the caller that somebody wrote there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteMessage {

@@ -1,12 +1,13 @@
 //! `data/erasing.json`: which calls are on their way out. It holds no word and no number.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, FileError};
 use super::receipts::Receipt;
-use crate::domain::{CallId, Label, Seq, Timestamp};
+use crate::domain::{CallId, Label, Note, Seq, Timestamp};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Marker {
@@ -16,6 +17,9 @@ pub struct Marker {
     pub by: Option<Label>,
     pub n_messages: u64,
     pub call_ids: Vec<CallId>,
+    /// Whose runs they were.
+    #[serde(default)]
+    pub users: BTreeMap<CallId, Note>,
     pub chain_before: Option<String>,
     /// The first and the last record that say so; absent until they are on disk.
     pub seqs: Option<(Seq, Seq)>,

@@ -198,7 +198,10 @@ impl Eraser {
         caller: Option<PhoneNumber>,
         by: Option<Label>,
     ) -> Result<Job, ErasureError> {
+        let ids: Vec<_> = calls.iter().map(|it| it.id).collect();
+        let users = self.look(move |db| archive::users_of_runs(db, &ids)).await?;
         let mut marker = Marker {
+            users,
             receipt_id: format!("erasure_{}", Ulid::generate()),
             at: Timestamp::from(SystemTime::now()),
             by,
@@ -229,7 +232,8 @@ impl Eraser {
         marker: &mut Marker,
         caller: Option<PhoneNumber>,
     ) -> Result<(), ErasureError> {
-        let done = turn.erase(marker.call_ids.clone(), caller, marker.by.clone()).await?;
+        let (ids, users) = (marker.call_ids.clone(), marker.users.clone());
+        let done = turn.erase(ids, caller, marker.by.clone(), users).await?;
         marker.seqs = Some((done.value, done.seq));
         self.save(marker).await
     }

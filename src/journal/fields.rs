@@ -144,6 +144,8 @@ pub(super) struct Line<'a> {
     is_restored: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<Cow<'a, Run>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_user_id: Option<Note>,
     /// Read, and checked before on the raw bytes; written by hand.
     #[serde(default, rename = "crc", skip_serializing)]
     _crc: Option<Cow<'a, str>>,
@@ -217,6 +219,7 @@ impl<'a> Line<'a> {
             conflict_id: None,
             is_restored: None,
             run: None,
+            run_user_id: None,
             _crc: None,
         }
     }
@@ -305,7 +308,8 @@ impl<'a> Line<'a> {
     }
 
     fn by_person(record: &'a Record, kind: Kind, it: &ByPerson) -> Self {
-        Self { by: it.by.clone(), source: it.source, ..Self::new(record, kind) }
+        let (by, run_user_id) = (it.by.clone(), it.run_user_id.clone());
+        Self { by, source: it.source, run_user_id, ..Self::new(record, kind) }
     }
 
     pub(super) fn into_record(self, repeated: &mut Repeated) -> Result<Record, String> {
@@ -314,8 +318,9 @@ impl<'a> Line<'a> {
         }
         let call_id = self.call_id;
         let call = || need(call_id, "call_id");
-        let (by, source) = (self.by, self.source);
-        let by_person = |by| Ok::<_, String>(ByPerson { call_id: call()?, by, source });
+        let (by, source, run_user_id) = (self.by, self.source, self.run_user_id);
+        let by_person =
+            |by| Ok::<_, String>(ByPerson { call_id: call()?, by, source, run_user_id });
         let event = match self.kind {
             Kind::CallStarted => Event::CallStarted(CallStarted {
                 call_id: call()?,

@@ -134,6 +134,7 @@ impl Journal {
         view.head = found.state.seq();
         view.state = found.state.clone();
         let shared = Arc::new(Shared::new(dir, view, found.segments));
+        shared.stats.replayed.store(found.n_replayed, Ordering::Relaxed);
         let writer = Writer {
             shared: Arc::clone(&shared),
             node: settings.node,

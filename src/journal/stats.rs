@@ -22,6 +22,8 @@ pub struct Stats {
     pub kept_records: AtomicU64,
     pub syncs: AtomicU64,
     pub records: AtomicU64,
+    /// Records that the start applied to the stored state.
+    pub replayed: AtomicU64,
     pub bytes: AtomicU64,
     /// One write with its sync.
     pub sync_seconds: Histogram,
@@ -40,6 +42,7 @@ impl Default for Stats {
             kept_records: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             records: AtomicU64::new(0),
+            replayed: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             sync_seconds: Histogram::new(SYNC_BOUNDS),
             batch_records: Histogram::new(BATCH_BOUNDS),

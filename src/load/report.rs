@@ -70,7 +70,8 @@ pub struct Report {
     pub durable: u64,
     /// Turns that were not answered with 200.
     pub refused: u64,
-    /// From the request (at a rate: from when it was due) to the whole answer.
+    /// From the request to the whole answer. At a rate, from when it was due if the caller was still
+    /// waiting for the answer before.
     pub latencies: Latencies,
     pub viewers: usize,
     /// From the request to each viewer's stream.

@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use serde::{Deserialize, Serialize, Serializer};
@@ -27,6 +27,10 @@ use crate::journal::Journal;
 const GROWN_TIMES: u64 = 3;
 /// Between two looks: a checkpoint is never urgent, and each look wakes a thread.
 const PAUSE: Duration = Duration::from_millis(200);
+/// One that failed is tried again after so long, also when nobody speaks: old segments wait for it.
+const RETRY: Duration = Duration::from_secs(5);
+/// Without news: how often to look whether somebody else's try has failed.
+const IDLE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -84,19 +88,37 @@ pub fn save(
     sync_of: &dyn Fn(&Call) -> SyncStatus,
 ) -> Result<u64, SnapshotError> {
     let (path, beside) = (path(data_dir), data_dir.join("total.json.new"));
-    let io = |doing| {
-        let path = beside.clone();
-        move |source| SnapshotError::Io { doing, path, source }
-    };
-    let file = File::create(&beside).map_err(io("create"))?;
+    let saved = write_beside(&beside, state, position, sync_of).and_then(|size| {
+        let io = |doing| io(doing, &beside);
+        fs::rename(&beside, &path).map_err(io("rename"))?;
+        File::open(data_dir).and_then(|it| it.sync_all()).map_err(io("sync the folder of"))?;
+        Ok(size)
+    });
+    if saved.is_err() {
+        // A full disk has better use for the room; the next try makes it anew.
+        let _ = fs::remove_file(&beside);
+    }
+    saved
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError + use<> {
+    let path = path.to_owned();
+    move |source| SnapshotError::Io { doing, path, source }
+}
+
+fn write_beside(
+    beside: &Path,
+    state: &State,
+    position: Position,
+    sync_of: &dyn Fn(&Call) -> SyncStatus,
+) -> Result<u64, SnapshotError> {
+    let io = |doing| io(doing, beside);
+    let file = File::create(beside).map_err(io("create"))?;
     let mut out = BufWriter::with_capacity(256 * 1024, file);
     write(state, position, sync_of, &mut out).map_err(io::Error::from).map_err(io("write"))?;
     let file = out.into_inner().map_err(|err| io("write")(err.into_error()))?;
     file.sync_all().map_err(io("sync"))?;
-    let size = file.metadata().map_err(io("measure"))?.len();
-    fs::rename(&beside, &path).map_err(io("rename"))?;
-    File::open(data_dir).and_then(|it| it.sync_all()).map_err(io("sync the folder of"))?;
-    Ok(size)
+    Ok(file.metadata().map_err(io("measure"))?.len())
 }
 
 /// Reads the stored state; `None` if there is no file.
@@ -121,13 +143,40 @@ pub fn load(data_dir: &Path) -> Result<Option<(State, Position)>, SnapshotError>
 pub struct Checkpoint {
     data_dir: PathBuf,
     saved_seq: AtomicU64,
+    size_bytes: AtomicU64,
+    failures: AtomicU64,
     turn: Mutex<()>,
+    /// Why the last try failed, if it did. Held for memory work only.
+    trouble: Mutex<Option<String>>,
+}
+
+/// `checkpoint` in `/status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckpointStatus {
+    /// Whether the last try succeeded.
+    pub healthy: bool,
+    /// Where the file on disk stands; 0 without one.
+    pub saved_seq: Seq,
+    /// Records beyond it: a start reads them again, and no segment that holds one goes.
+    pub behind: u64,
+    pub size_bytes: u64,
+    /// What is wrong, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 impl Checkpoint {
     /// `saved_seq`: where the file on disk stands; 0 without one.
     pub fn new(data_dir: PathBuf, saved_seq: Seq) -> Self {
-        Self { data_dir, saved_seq: AtomicU64::new(saved_seq), turn: Mutex::default() }
+        let size_bytes = fs::metadata(path(&data_dir)).map_or(0, |it| it.len());
+        Self {
+            data_dir,
+            saved_seq: AtomicU64::new(saved_seq),
+            size_bytes: AtomicU64::new(size_bytes),
+            failures: AtomicU64::new(0),
+            turn: Mutex::default(),
+            trouble: Mutex::default(),
+        }
     }
 
     /// Where the file on disk stands: a start needs what comes after it.
@@ -135,26 +184,77 @@ impl Checkpoint {
         self.saved_seq.load(Ordering::Acquire)
     }
 
-    /// Puts the durable state of now on disk; returns its size in bytes.
+    /// Why the last try failed, if it did, and what to do about it.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Failed tries since the start.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// What `/status` says, given the journal's head.
+    pub fn status(&self, head: Seq) -> CheckpointStatus {
+        let (detail, saved_seq) = (self.trouble(), self.saved_seq());
+        CheckpointStatus {
+            healthy: detail.is_none(),
+            saved_seq,
+            behind: head.saturating_sub(saved_seq),
+            size_bytes: self.size_bytes.load(Ordering::Relaxed),
+            detail,
+        }
+    }
+
+    /// Puts the durable state of now on disk.
     ///
     /// # Errors
-    /// [`SnapshotError::Io`]; the file that was there stays.
+    /// [`SnapshotError::Io`]; the file that was there stays, and [`Self::trouble`] says why until
+    /// another try succeeds.
     pub fn save(
         &self,
         journal: &Journal,
         sync_of: &dyn Fn(&Call) -> SyncStatus,
-    ) -> Result<u64, SnapshotError> {
+    ) -> Result<(), SnapshotError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (state, seq) = journal.snapshot_at_head();
-        let size = save(&self.data_dir, &state, journal.position(seq), sync_of)?;
-        self.saved_seq.store(seq, Ordering::Release);
-        Ok(size)
+        let saved = save(&self.data_dir, &state, journal.position(seq), sync_of);
+        if let Ok(size) = saved {
+            self.size_bytes.store(size, Ordering::Relaxed);
+            self.saved_seq.store(seq, Ordering::Release);
+        }
+        self.tell(saved.as_ref().err());
+        saved.map(|_| ())
+    }
+
+    /// The log has one line when it begins to fail, and one when it works again.
+    fn tell(&self, err: Option<&SnapshotError>) {
+        let told = err.map(|err| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            let cause =
+                std::error::Error::source(err).map_or_else(String::new, |it| format!(": {it}"));
+            format!("{err}{cause}. It is tried again by itself: see to the disk")
+        });
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_well = trouble.is_none();
+        trouble.clone_from(&told);
+        drop(trouble);
+        match told {
+            Some(reason) if was_well => {
+                tracing::warn!(
+                    reason,
+                    "A checkpoint could not be written; old segments wait for it."
+                );
+            }
+            None if !was_well => tracing::info!("Checkpoints are written again."),
+            _ => {}
+        }
     }
 }
 
-/// Writes a checkpoint whenever the journal has grown enough, by `grown_bytes` at least; the work of
-/// the thread `snapshot`. Returns when the journal is closed, or as soon as `end` is disconnected;
-/// the last checkpoint is the caller's.
+/// Writes a checkpoint whenever the journal has grown enough, by `grown_bytes` at least, and again
+/// when one has failed; the work of the thread `snapshot`. Returns when the journal is closed, or
+/// as soon as `end` is disconnected; the last checkpoint is the caller's.
 pub fn follow(
     journal: &Journal,
     bell: &Receiver<()>,
@@ -163,21 +263,23 @@ pub fn follow(
     grown_bytes: u64,
     sync_of: &dyn Fn(&Call) -> SyncStatus,
 ) {
-    let mut written_at = journal.stats().bytes.load(Ordering::Relaxed);
-    let mut size = fs::metadata(path(&checkpoint.data_dir)).map_or(0, |it| it.len());
-    while bell.recv().is_ok() {
-        if end.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected) {
+    let bytes_now = || journal.stats().bytes.load(Ordering::Relaxed);
+    let (mut tried_at_bytes, mut tried_at) = (bytes_now(), Instant::now());
+    loop {
+        let is_failing = checkpoint.trouble().is_some();
+        let patience = if is_failing { RETRY.saturating_sub(tried_at.elapsed()) } else { IDLE };
+        if bell.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
+            || end.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected)
+        {
             return;
         }
-        let bytes = journal.stats().bytes.load(Ordering::Relaxed);
-        if bytes - written_at < grown_bytes.max(size * GROWN_TIMES) {
-            continue;
-        }
-        written_at = bytes;
-        match checkpoint.save(journal, sync_of) {
-            Ok(new_size) => size = new_size,
-            // The journal has everything; the next growth tries again.
-            Err(err) => tracing::warn!(error = %err, "A checkpoint could not be written."),
+        let bytes = bytes_now();
+        let size = checkpoint.size_bytes.load(Ordering::Relaxed);
+        let has_grown = bytes - tried_at_bytes >= grown_bytes.max(size * GROWN_TIMES);
+        if has_grown || (is_failing && tried_at.elapsed() >= RETRY) {
+            (tried_at_bytes, tried_at) = (bytes, Instant::now());
+            // The journal has everything, and the checkpoint says what is wrong.
+            let _ = checkpoint.save(journal, sync_of);
         }
     }
 }

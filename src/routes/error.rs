@@ -14,6 +14,7 @@ use crate::erasure::ErasureError;
 use crate::journal::JournalError;
 use crate::readers::archive::{AskError, SyntaxError};
 use crate::readers::live::SubscribeError;
+use crate::runs::SpoolError;
 use crate::telephony::FormError;
 
 /// What a client is told.
@@ -49,6 +50,10 @@ pub enum ApiError {
     Query { parameter: &'static str, source: SyntaxError },
     #[error(transparent)]
     Ask(#[from] AskError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("{0} was broken off")]
+    Broken(&'static str),
 }
 
 #[derive(Serialize)]
@@ -136,6 +141,9 @@ impl ApiError {
             }
             Self::Ask(AskError::Cursor(_)) => {
                 (S::UNPROCESSABLE_ENTITY, "invalid-cursor", "The cursor is not valid")
+            }
+            Self::Spool(_) | Self::Broken(_) => {
+                (S::SERVICE_UNAVAILABLE, "runs-unavailable", "Runs cannot be taken in now")
             }
             Self::Ask(AskError::Busy) => {
                 (S::SERVICE_UNAVAILABLE, "archive-busy", "Too many questions at once")

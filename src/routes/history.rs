@@ -191,7 +191,7 @@ fn asked(
 }
 
 /// What happened before the question is in its answer, unless the archive is in trouble.
-async fn catch_up(context: &Context) {
+pub async fn catch_up(context: &Context) {
     if context.archive.trouble().is_none() {
         context.archive.wait_for(context.journal.head(), CATCH_UP).await;
     }

@@ -27,13 +27,28 @@ pub struct Metrics {
     mirror_lag: Gauge,
     mirror_lag_seconds: Gauge,
     mirror_failed: Gauge,
+    mirror_requests: Counter,
+    mirror_paths: Counter,
+    mirror_bytes_up: Counter,
+    mirror_bytes_down: Counter,
+    mirror_usd_month: Gauge<f64, AtomicU64>,
+    mirror_stored: Gauge,
     archive_lag: Gauge,
     archive_calls: Gauge,
     archive_bytes: Gauge,
     archive_healthy: Gauge,
+    archive_records: Counter,
     archive_failures: Counter,
+    checkpoint_lag: Gauge,
+    checkpoint_bytes: Gauge,
+    checkpoint_healthy: Gauge,
+    checkpoint_failures: Counter,
     writable: Gauge,
     kept: Gauge,
+    replayed: Gauge,
+    segments: Gauge,
+    first_held: Gauge,
+    held_bytes: Gauge,
     alerts: Gauge,
     gaps: Counter,
     journal_records: Counter,
@@ -89,21 +104,59 @@ impl Metrics {
         let archive_bytes = gauge("archive_bytes", "Size of the archive on disk");
         let archive_healthy =
             gauge("archive_healthy", "1 while the archive follows and nothing of it is missing");
+        let checkpoint_lag =
+            gauge("checkpoint_lag_records", "Records that total.json on disk is behind");
+        let checkpoint_bytes = gauge("checkpoint_bytes", "Size of total.json on disk");
+        let checkpoint_healthy = gauge("checkpoint_healthy", "1 while total.json can be written");
         let writable = gauge("journal_writable", "1 while the disk takes writes");
         let kept = gauge("journal_kept_records", "Records kept in memory for a failing disk");
+        let replayed =
+            gauge("journal_replayed_records", "Records that the start read after total.json");
+        let segments = gauge("journal_segments", "Segments that are held");
+        let first_held = gauge("journal_first_held_seq", "The oldest record that is held");
+        let held_bytes = gauge("journal_held_bytes", "Size of the segments that are held, on disk");
+        let mirror_stored = gauge("mirror_stored_bytes", "About what is in the database");
         let alerts = gauge("alerts", "Alerts that nobody has acknowledged");
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
             counter
         };
+        let mirror_requests = counter("mirror_requests", "Requests to the database");
+        let mirror_paths = counter("mirror_paths", "Values written to the database or read");
+        let mirror_bytes_up = counter("mirror_sent_bytes", "Bytes to the database");
+        let mirror_bytes_down =
+            counter("mirror_received_bytes", "Bytes from the database, which it bills");
+        let archive_records = counter("archive_records", "Records that the archive has taken in");
+        let checkpoint_failures =
+            counter("checkpoint_failures", "Failed tries to write total.json");
+        let archive_failures = counter("archive_failures", "Failed tries to write the archive");
+        let bad_signatures = counter("bad_signatures", "Webhooks with a wrong signature");
+        let gaps = counter("stream_gaps", "Subscribers that were too far behind");
+        let journal_records = counter("journal_records", "Records written");
+        let journal_bytes = counter("journal_bytes", "Bytes written to the journal");
+        let journal_failures = counter("journal_failures", "Failed writes or syncs");
+        let mirror_usd_month = Gauge::<f64, AtomicU64>::default();
+        registry.register(
+            "mirror_month_usd",
+            "The bill of this month so far and of what is stored, in USD",
+            mirror_usd_month.clone(),
+        );
         Self {
-            bad_signatures: counter("bad_signatures", "Webhooks with a wrong signature"),
-            gaps: counter("stream_gaps", "Subscribers that were too far behind"),
-            journal_records: counter("journal_records", "Records written"),
-            journal_bytes: counter("journal_bytes", "Bytes written to the journal"),
-            journal_failures: counter("journal_failures", "Failed writes or syncs"),
-            archive_failures: counter("archive_failures", "Failed tries to write the archive"),
+            bad_signatures,
+            gaps,
+            journal_records,
+            journal_bytes,
+            journal_failures,
+            archive_failures,
+            mirror_requests,
+            mirror_paths,
+            mirror_bytes_up,
+            mirror_bytes_down,
+            mirror_usd_month,
+            mirror_stored,
+            archive_records,
+            checkpoint_failures,
             registry,
             open_calls,
             critical_calls,
@@ -116,8 +169,15 @@ impl Metrics {
             archive_calls,
             archive_bytes,
             archive_healthy,
+            checkpoint_lag,
+            checkpoint_bytes,
+            checkpoint_healthy,
             writable,
             kept,
+            replayed,
+            segments,
+            first_held,
+            held_bytes,
             alerts,
         }
     }
@@ -138,21 +198,49 @@ impl Metrics {
         self.mirror_lag.set(signed(report.pending));
         self.mirror_lag_seconds.set(signed(report.lag_seconds));
         self.mirror_failed.set(signed(report.failed.len() as u64));
+        let cost = super::sync::cost(context);
+        let total = cost.since_start;
+        for (counter, now) in [
+            (&self.mirror_requests, total.requests),
+            (&self.mirror_paths, total.paths),
+            (&self.mirror_bytes_up, total.bytes_up),
+            (&self.mirror_bytes_down, total.bytes_down),
+        ] {
+            counter.inc_by(now.saturating_sub(counter.get()));
+        }
+        self.mirror_usd_month.set(cost.usd.downloaded_this_month + cost.usd.stored_a_month);
+        self.mirror_stored.set(signed(cost.stored_bytes));
         let archive = context.archive.status(head);
         self.archive_lag.set(signed(archive.behind));
         self.archive_calls.set(signed(archive.calls));
         self.archive_bytes.set(signed(archive.size_bytes));
         self.archive_healthy.set(i64::from(archive.healthy));
-        let failures = context.archive.failures();
-        self.archive_failures.inc_by(failures.saturating_sub(self.archive_failures.get()));
-        let stats = context.journal.stats();
-        self.writable.set(i64::from(context.journal.is_writable()));
-        self.kept.set(signed(stats.kept_records.load(Ordering::Relaxed)));
-        catch_up(&self.journal_records, &stats.records);
-        catch_up(&self.journal_bytes, &stats.bytes);
-        catch_up(&self.journal_failures, &stats.failures);
-        let gaps = context.live.gaps();
-        self.gaps.inc_by(gaps.saturating_sub(self.gaps.get()));
+        catch_up(&self.archive_records, context.archive.records());
+        catch_up(&self.archive_failures, context.archive.failures());
+        let checkpoint = context.checkpoint.status(head);
+        self.checkpoint_lag.set(signed(checkpoint.behind));
+        self.checkpoint_bytes.set(signed(checkpoint.size_bytes));
+        self.checkpoint_healthy.set(i64::from(checkpoint.healthy));
+        catch_up(&self.checkpoint_failures, context.checkpoint.failures());
+        self.refresh_journal(&context.journal);
+        catch_up(&self.gaps, context.live.gaps());
+    }
+
+    fn refresh_journal(&self, journal: &Journal) {
+        let stats = journal.stats();
+        let now = |it: &AtomicU64| it.load(Ordering::Relaxed);
+        self.writable.set(i64::from(journal.is_writable()));
+        self.kept.set(signed(now(&stats.kept_records)));
+        self.replayed.set(signed(now(&stats.replayed)));
+        catch_up(&self.journal_records, now(&stats.records));
+        catch_up(&self.journal_bytes, now(&stats.bytes));
+        catch_up(&self.journal_failures, now(&stats.failures));
+        self.first_held.set(signed(journal.first_held()));
+        // A disk that can't even be looked at shows in the others.
+        if let Ok(segments) = journal.segments() {
+            self.segments.set(signed(segments.len() as u64));
+            self.held_bytes.set(signed(segments.iter().map(|it| it.size_bytes).sum()));
+        }
     }
 }
 
@@ -160,8 +248,8 @@ fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-fn catch_up(counter: &Counter, source: &AtomicU64) {
-    counter.inc_by(source.load(Ordering::Relaxed).saturating_sub(counter.get()));
+fn catch_up(counter: &Counter, source: u64) {
+    counter.inc_by(source.saturating_sub(counter.get()));
 }
 
 pub async fn metrics(context: Data<Context>) -> Result<HttpResponse, ApiError> {

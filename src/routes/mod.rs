@@ -16,6 +16,7 @@ mod notes;
 mod operators;
 mod origin;
 mod pages;
+mod runs;
 mod session;
 mod speech;
 mod streams;
@@ -34,6 +35,7 @@ pub use self::auth::Auth;
 pub use self::error::ApiError;
 pub use self::limit::RateLimit;
 pub use self::metrics::Metrics;
+pub use self::runs::take_in;
 use crate::config::Config;
 use crate::conversation::desk::Desk;
 use crate::domain::{Call, SyncStatus};
@@ -43,6 +45,7 @@ use crate::readers::archive::{Archive, Reads};
 use crate::readers::firebase::MirrorLink;
 use crate::readers::live::Live;
 use crate::readers::snapshot::Checkpoint;
+use crate::runs::TeamReader;
 use crate::telephony::Twiml;
 
 /// All that the routes reach.
@@ -56,6 +59,8 @@ pub struct Context {
     pub checkpoint: Arc<Checkpoint>,
     pub eraser: Arc<Eraser>,
     pub reads: Arc<Reads>,
+    /// What other machines have done.
+    pub team: TeamReader,
     pub auth: Auth,
     pub rate: RateLimit,
     pub metrics: Metrics,
@@ -120,6 +125,7 @@ fn looked_at(service: &mut ServiceConfig) {
         .configure(notes::configure)
         .configure(conflicts::configure)
         .configure(keeping::configure)
+        .configure(runs::configure)
         .configure(history::configure)
         .configure(streams::configure)
         .configure(sync::configure)

@@ -41,8 +41,12 @@ async fn status(context: Data<Context>) -> HttpResponse {
     let is_well = journal["healthy"] == true;
     // No turn waits for these.
     let archive = context.archive.status(context.journal.head());
-    let is_degraded =
-        mirror["healthy"] != true || !live.is_following() || !archive.healthy || !redis.0;
+    let checkpoint = context.checkpoint.status(context.journal.head());
+    let is_degraded = mirror["healthy"] != true
+        || !live.is_following()
+        || !archive.healthy
+        || !checkpoint.healthy
+        || !redis.0;
     let open = context.journal.view(|state| state.n_open());
     HttpResponse::Ok().json(json!({
         "status": match (is_well, is_degraded) {
@@ -56,6 +60,7 @@ async fn status(context: Data<Context>) -> HttpResponse {
         "journal": journal,
         "mirror": mirror,
         "archive": archive,
+        "checkpoint": checkpoint,
         "live": { "healthy": live.is_following(), "subscribers": live.subscribers() },
         "model": match (context.desk.has_model(), context.desk.is_model_resting()) {
             (false, _) => json!({ "state": "off" }),

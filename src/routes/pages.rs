@@ -19,6 +19,7 @@ pub fn configure(service: &mut ServiceConfig) {
     service
         .route("/", get().to(dashboard))
         .route("/history", get().to(history))
+        .route("/team", get().to(team))
         .route("/web-call", get().to(web_call))
         .route("/docs", get().to(docs))
         .route("/static/{path:.*}", get().to(asset));
@@ -44,6 +45,10 @@ fn for_supervisors(request: &HttpRequest, context: &Context, page: &str) -> Http
         (path, query) => format!("/login?next={path}%3F{query}"),
     };
     HttpResponse::SeeOther().insert_header((header::LOCATION, log_in)).finish()
+}
+
+async fn team(request: HttpRequest, context: Data<Context>) -> HttpResponse {
+    for_supervisors(&request, &context, "team.html")
 }
 
 async fn web_call(request: HttpRequest) -> HttpResponse {

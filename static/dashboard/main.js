@@ -59,10 +59,12 @@ const draw = oncePerFrame(() => {
   mirror.show(board.sync);
   const failing = board.health?.durable === false;
   const unarchived = board.health?.archive;
-  health.hidden = !failing && !unarchived;
+  const unsaved = board.health?.checkpoint;
+  health.hidden = !failing && !unarchived && !unsaved;
   setText(health, failing
     ? `What is said now is not safe on disk: ${board.health.detail || "the journal cannot be written"}.`
-    : unarchived ? `The archive does not follow, calls are answered: ${unarchived}.` : "");
+    : unarchived ? `The archive does not follow, calls are answered: ${unarchived}.`
+    : unsaved ? `total.json cannot be written, calls are answered: ${unsaved}.` : "");
 });
 
 /** Says new things to people who do not look at the page. */

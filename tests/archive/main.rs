@@ -4,6 +4,8 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../harness/past.rs"]
+mod past;
 
 mod asking;
 mod beginnings;
@@ -13,6 +15,8 @@ mod deleted;
 mod disk;
 mod files;
 mod finds;
+#[cfg(target_os = "linux")]
+mod growth;
 mod history;
 mod leaving;
 mod made_up;

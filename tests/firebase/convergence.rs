@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use aurora::conversation::desk::{RemoteClock, take_in};
+use aurora::conversation::desk::take_in;
 use aurora::domain::{
     CallId, CallStarted, CallStatus, CallUpdated, Event, Field, Label, Medium, Note, PhoneNumber,
-    Record, Source, State, Timestamp, Urgency,
+    Record, RemoteClock, Source, State, Timestamp, Urgency,
 };
 use aurora::journal::Draft;
 use aurora::readers::firebase::{Writes, entry, put};

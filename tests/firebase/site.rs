@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aurora::readers::firebase::{
     BackoffLimits, Batch, ClientSettings, Credentials, FailedItem, Limits, Mirror, MirrorError,
-    MirrorSettings, MirrorStatus, Next, Reset, SourceError, State, Target, Writes,
+    MirrorSettings, MirrorStatus, Next, Pace, Reset, SourceError, State, Target, Writes,
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::Timestamp;
@@ -73,6 +73,7 @@ impl Site {
         let mut settings = MirrorSettings::new(client, cursor_file, node, journal);
         settings.backoff =
             BackoffLimits { base: Duration::from_millis(5), cap: Duration::from_millis(40) };
+        settings.pace = Pace { per_second: 1e6, burst: 1e6 };
         let (bell, heard) = bounded(1);
         Self {
             rtdb,
@@ -99,7 +100,8 @@ impl Site {
         let script = Arc::clone(&self.script);
         let source = move |after, limits| script.next(after, limits);
         let (settings, bell) = (self.settings.clone(), self.heard.clone());
-        let mirror = Mirror::start(settings, source, bell, Arc::clone(&self.status))?;
+        let status = Arc::clone(&self.status);
+        let mirror = Mirror::start(settings, source, bell, status, Box::new(|_, _| Ok(())))?;
         self.mirror = Some(mirror);
         Ok(())
     }
@@ -188,7 +190,12 @@ impl Script {
                 writes
             });
             let chunks = Box::new(chunks);
-            return Ok(Next::Reset(Reset { chunks, at_seq: head, first_at: None }));
+            return Ok(Next::Reset(Reset {
+                chunks,
+                at_seq: head,
+                first_at: None,
+                leave: Box::new(|_| Vec::new()),
+            }));
         }
         let mut writes = Writes::new();
         let mut last_seq = after.unwrap_or(0);
@@ -202,7 +209,7 @@ impl Script {
         if last_seq == after.unwrap_or(0) {
             return Ok(Next::Nothing);
         }
-        Ok(Next::Batch(Batch { writes, last_seq, first_at: None }))
+        Ok(Next::Batch(Batch { writes, last_seq, first_at: None, is_cut: false }))
     }
 }
 

@@ -222,3 +222,43 @@ async fn past_calls_are_deleted_had_back_held_and_erased_in_a_browser() {
     assert_eq!(receipts.len(), 1);
     assert_eq!((&receipts[0]["by"], &receipts[0]["n_calls"]), (&json!("Kim"), &json!(2)));
 }
+
+#[tokio::test]
+async fn the_team_is_seen_at_work_in_a_browser() {
+    let mut app = TestApp::spawn().await;
+    let record = async |app: &TestApp, n: u64, user: &str, slug: &str, status: &str| {
+        let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).expect("after 1970");
+        // The last of them a few days ago.
+        let ms = now - 1_000 - n * 8 * 60 * 60 * 1000;
+        let at = jiff::Timestamp::from_millisecond(i64::try_from(ms).expect("now")).expect("now");
+        let run = json!({
+            "run_id": format!("run_{}", ulid::Ulid::from_parts(ms, n.into())),
+            "user_id": user,
+            "timestamp": format!("{at:.3}"),
+            "slug": slug,
+            "command": "make migrate PART=orders",
+            "status": status,
+            "duration_seconds": 75.5,
+            "automation_seconds": 600,
+            "lines_migrated": 120,
+            "manual_estimate_seconds": 3_600,
+        });
+        let got = app.act("/api/runs", &run).await;
+        assert_eq!(got.status, 201, "{}", got.text());
+    };
+    for n in 0..9 {
+        let user = if n % 3 == 0 { "<b>bob</b>" } else { "ada@example.com" };
+        let status = ["success", "success", "failed"][usize::try_from(n % 3).expect("small")];
+        record(&app, n, user, "migrate", status).await;
+    }
+
+    play(&mut app, &["team.mjs"], async |app, line| match line {
+        "READY-FOR-A-RUN" => record(app, 0, "ada@example.com", "just-now", "success").await,
+        "READY-FOR-STOP" => {
+            app.stop_gracefully();
+        }
+        "READY-FOR-START" => app.restart().await,
+        _ => {}
+    })
+    .await;
+}

@@ -150,7 +150,11 @@ async fn kill_at_work(
             assert!(exit.status.code().is_none(), "{place}: {}", exit.stderr);
             continue;
         }
-        check(&callers, &app.total().await, &format!("the API before {place}"));
+        // It may come to the point before anybody talks.
+        match app.total_of_the_dying().await {
+            Some(total) => check(&callers, &total, &format!("the API before {place}")),
+            None => wait_until(&place, async || !app.is_running()).await,
+        }
         callers = talk_while(&mut app, callers, async |app, _| {
             wait_until(&place, async || !app.is_running()).await;
         })

@@ -5,9 +5,11 @@ mod fakes;
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod behind;
 mod browser;
 mod callers;
 mod crash;
+mod edits;
 #[cfg(target_os = "linux")]
 mod kill_points;
 mod limits;

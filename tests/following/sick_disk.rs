@@ -195,7 +195,7 @@ async fn a_disk_that_hangs() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_that_fails_costs_nothing_but_time_at_the_start() {
+async fn a_checkpoint_that_fails_is_told_and_costs_nothing_but_old_segments() {
     let folder = TempDir::new().expect("there is a place for temporary files");
     let files = paths(folder.path(), "total.json.new");
     let mut app = small_checkpoints()
@@ -203,27 +203,50 @@ async fn a_checkpoint_that_fails_costs_nothing_but_time_at_the_start() {
         .under(tampered("openat", &["openat:error=EIO:when=1+"], &files))
         .spawn()
         .await;
+    let mut board = app.board().await;
+    assert_eq!(app.metric("checkpoint_healthy").await, 1);
 
-    let talk_until = async |app: &TestApp, what: &str, is_so: &dyn Fn(&TestApp) -> bool| {
-        wait_until(what, async || {
-            let words = "The door on this level does not close. ".repeat(30);
-            let turns = (0..8).map(|n| app.say(if n % 2 == 0 { A } else { B }, &words));
-            let replies = futures_util::future::join_all(turns).await;
-            assert!(replies.iter().all(|it| it.durable));
-            is_so(app)
-        })
-        .await;
+    let talk = async || {
+        let words = "The door on this level does not close. ".repeat(100);
+        let turns = (0..8).map(|n| app.say(if n % 2 == 0 { A } else { B }, &words));
+        let replies = futures_util::future::join_all(turns).await;
+        assert!(replies.iter().all(|it| it.durable));
     };
-    talk_until(&app, "a checkpoint was tried", &|app| {
-        app.stderr().contains("A checkpoint could not be written")
+    wait_until("a checkpoint failed while there were several segments", async || {
+        talk().await;
+        app.metric("checkpoint_failures_total").await > 0
+            && app.metric("journal_segments").await > 2
     })
     .await;
-    assert_eq!(health(&app).await, (200, "ok".to_owned()));
+    // Callers and their words are as safe as ever, so it is ready.
+    assert_eq!(health(&app).await, (200, "degraded".to_owned()));
+    let told = app.get("/status").await.json()["checkpoint"].clone();
+    assert_eq!((&told["healthy"], &told["saved_seq"]), (&json!(false), &json!(0)), "{told}");
+    assert!(told["detail"].as_str().is_some_and(|it| it.contains("total.json.new")), "{told}");
+    let seen = board.until_so("health", |it| it["checkpoint"] != "").await;
+    assert_eq!((&seen.data["durable"], &seen.data["archive"]), (&json!(true), &json!("")));
+    assert_eq!(app.metric("checkpoint_healthy").await, 0);
+    assert_eq!(app.metric("checkpoint_lag_records").await, told["behind"].as_u64().unwrap_or(0));
+    assert_eq!(app.metric("journal_first_held_seq").await, 1, "a start would need them");
+    let warnings = app.stderr().matches("A checkpoint could not be written").count();
+    assert_eq!(warnings, 1, "however often it is tried");
     let total = folder.path().join("total.json");
     assert!(!total.exists());
 
     heal(&app).await;
-    talk_until(&app, "there is a checkpoint", &|_| total.exists()).await;
+    wait_until("it is tried again, also when nobody speaks", async || {
+        health(&app).await == (200, "ok".to_owned())
+    })
+    .await;
+    assert!(total.exists());
+    board.until_so("health", |it| it["checkpoint"] == "").await;
+    assert_eq!(app.metric("checkpoint_healthy").await, 1);
+    assert!(app.metric("checkpoint_bytes").await > 0);
+    wait_until("old segments are gone", async || {
+        talk().await;
+        app.metric("journal_first_held_seq").await > 1
+    })
+    .await;
 
     let shown = app.total().await["active_conversations"].clone();
     app.kill();
@@ -233,7 +256,10 @@ async fn a_checkpoint_that_fails_costs_nothing_but_time_at_the_start() {
 }
 
 fn small_checkpoints() -> Builder {
-    TestApp::builder().env("AURORA_CHECKPOINT_MIB", "1").env("AURORA_MAX_TURNS", "100000")
+    TestApp::builder()
+        .env("AURORA_CHECKPOINT_MIB", "1")
+        .env("AURORA_SEGMENT_MIB", "1")
+        .env("AURORA_MAX_TURNS", "100000")
 }
 
 /// One line that names the place and says what to do.

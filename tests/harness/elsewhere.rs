@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aurora::conversation::desk::{DeskError, RemoteClock, take_in, take_in_words};
+use aurora::conversation::desk::{DeskError, take_in, take_in_words};
 use aurora::domain::{
-    Field, Label, Note, RemoteCall, RemoteEdit, RemoteMessage, Seq, Timestamp, Utterance,
+    Field, Label, Note, RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, Seq, Timestamp,
+    Utterance,
 };
 use aurora::journal::{Journal, Need, Settings};
 use aurora::readers::snapshot;

@@ -183,9 +183,27 @@ impl TestApp {
         self.post_json("/api/process-speech", &json!({ "speech": speech, "ph_no": ph_no })).await
     }
 
+    /// A number of `/metrics`, by its name without `aurora_`.
+    ///
+    /// # Panics
+    /// If it is not measured.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let got = self.get("/metrics").await;
+        let prefix = format!("aurora_{name} ");
+        let value = got.text().lines().find_map(|it| it.strip_prefix(&prefix));
+        value.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no {name}: {}", got.text()))
+    }
+
     /// `GET /api/active-calls-json`
     pub async fn total(&self) -> Value {
         self.get_json("/api/active-calls-json").await
+    }
+
+    /// As [`TestApp::total`], of a server that may die meanwhile.
+    pub async fn total_of_the_dying(&self) -> Option<Value> {
+        let request = self.request(Method::GET, "/api/active-calls-json");
+        let request = request.bearer_auth(&self.token).timeout(PATIENCE);
+        request.send().await.ok()?.json().await.ok()
     }
 
     pub async fn call(&self, call_id: &str) -> Value {

@@ -279,6 +279,11 @@ impl TestApp {
     pub fn rss_bytes(&self) -> u64 {
         self.process.rss_bytes()
     }
+
+    /// All that the server has read from files and connections since its start.
+    pub fn read_bytes(&self) -> u64 {
+        self.process.read_bytes()
+    }
 }
 
 /// Whether there is time for every case: `./test --long`.

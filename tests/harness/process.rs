@@ -140,11 +140,21 @@ impl Process {
     }
 
     pub fn rss_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
+        self.told("status", "VmRSS:") * 1024
+    }
+
+    /// All that it has read from files and connections so far.
+    pub fn read_bytes(&self) -> u64 {
+        self.told("io", "rchar:")
+    }
+
+    /// A number that Linux tells of it.
+    fn told(&self, file: &str, name: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.pid()))
             .expect("the server runs on Linux");
-        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|it| it.trim().split(' ').next()).and_then(|it| it.parse().ok());
-        kib.map(|it: u64| it * 1024).expect("Linux tells it in KiB")
+        let line = text.lines().find_map(|it| it.strip_prefix(name));
+        let number = line.and_then(|it| it.trim().split(' ').next());
+        number.and_then(|it| it.parse().ok()).expect("Linux tells a number")
     }
 
     fn join_readers(&mut self) {

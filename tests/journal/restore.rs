@@ -93,11 +93,8 @@ fn event() -> impl Strategy<Value = Event> {
         },
     );
     let by_person = || {
-        (id(), of(label()), source()).prop_map(|(call_id, by, source)| ByPerson {
-            call_id,
-            by,
-            source,
-        })
+        (id(), of(label()), source())
+            .prop_map(|(call_id, by, source)| ByPerson { source, ..ByPerson::new(call_id, by) })
     };
     let conflict = || (0..6_u128).prop_map(|it| ConflictId(Ulid(it)));
     prop_oneof![

@@ -11,10 +11,11 @@ use tracing::warn;
 
 use super::answer::{Answer, Caller, DeskError, Next};
 use super::decide::{self, alert, open_call, pass_on};
+use super::runs::end;
 use super::{Desk, fixed};
 use crate::domain::{
-    AlertKind, AnsweredBy, Call, CallEnded, CallId, CallStatus, EndReason, Event, Label,
-    PhoneNumber, Timestamp, Urgency,
+    AlertKind, AnsweredBy, Call, CallEnded, CallId, CallStatus, EndReason, Label, PhoneNumber,
+    Timestamp, Urgency,
 };
 use crate::journal::{JournalError, Need};
 
@@ -98,6 +99,7 @@ impl Desk {
     pub async fn silence(&self, caller: Caller, may_end: bool) -> Answer {
         let number = caller.number.clone();
         let n_silent = if may_end { self.silences.silent(&caller) } else { 0 };
+        let user = self.user.clone();
         let heard = self
             .in_time(move |state, draft| {
                 let Some(call) = open_call(state, &caller) else { return Ok(None) };
@@ -106,8 +108,7 @@ impl Desk {
                 let is_held = call.status == CallStatus::Takeover || words.is_some();
                 let ends = !is_held && n_silent >= SILENCES && call.urgency < Urgency::Critical;
                 if ends {
-                    let reason = EndReason::Silence;
-                    draft.push(Event::CallEnded(CallEnded::new(call.id, reason, None)));
+                    end(draft, call, CallEnded::new(call.id, EndReason::Silence, None), &user);
                 }
                 Ok(Some((call.id, call.urgency, is_held, words, ends)))
             })
@@ -144,6 +145,7 @@ impl Desk {
     /// # Errors
     /// [`DeskError::Journal`]
     pub async fn hang_up(&self, line: Line, reason: EndReason) -> Result<(), DeskError> {
+        let user = self.user.clone();
         self.journal
             .submit(Need::Answer, move |state, draft| {
                 let call = match &line {
@@ -151,7 +153,7 @@ impl Desk {
                     Line::Number(number) => state.open_by_caller(number.as_str()),
                 };
                 if let Some(call) = call {
-                    draft.push(Event::CallEnded(CallEnded::new(call.id, reason, None)));
+                    end(draft, call, CallEnded::new(call.id, reason, None), &user);
                 }
                 Ok::<_, DeskError>(())
             })
@@ -194,20 +196,22 @@ impl Desk {
             if is_critical && !alerted.insert(call.id) {
                 continue;
             }
-            let (id, seen) = (call.id, call.last_seq);
+            let (id, seen, user) = (call.id, call.last_seq, self.user.clone());
             self.journal
                 .submit(Need::Durable, move |state, draft| {
                     // Something came in meanwhile: it lives.
-                    let is_same =
-                        state.call(id).is_some_and(|it| it.is_open() && it.last_seq == seen);
-                    match (is_same, is_critical) {
-                        (false, _) => {}
-                        (true, true) => alert(draft, AlertKind::CriticalSilence, Some(id)),
-                        (true, false) => draft.push(Event::CallEnded(CallEnded::new(
-                            id,
-                            EndReason::Inactivity,
-                            None,
-                        ))),
+                    let same = state.call(id).filter(|it| it.is_open() && it.last_seq == seen);
+                    match (same, is_critical) {
+                        (None, _) => {}
+                        (Some(_), true) => alert(draft, AlertKind::CriticalSilence, Some(id)),
+                        (Some(call), false) => {
+                            end(
+                                draft,
+                                call,
+                                CallEnded::new(id, EndReason::Inactivity, None),
+                                &user,
+                            );
+                        }
                     }
                     Ok::<_, DeskError>(())
                 })

@@ -20,6 +20,7 @@ mod lines;
 mod redelivery;
 pub mod remarks;
 mod remote;
+mod runs;
 mod stats;
 mod supervise;
 
@@ -34,7 +35,9 @@ pub use self::decide::Limits;
 pub use self::fixed::{FALLBACK, GOODBYE, keypad};
 pub use self::lines::{Greeting, Line};
 pub use self::redelivery::GRACE;
-pub use self::remote::{RemoteClock, take_in, take_in_words};
+pub use self::remarks::Remark;
+pub use self::remote::{take_in, take_in_words};
+pub use self::runs::SLUG as CALL_SLUG;
 pub use self::stats::{DeskStats, Stage};
 
 use self::closing::{Asking, Questions};
@@ -42,11 +45,14 @@ use self::decide::{Decided, Outcome, Said, Words};
 use self::late::DISK_PATIENCE;
 use self::lines::Silences;
 use self::redelivery::{Delivery, Key, Redeliveries};
+use self::runs::RecentRuns;
 use super::cards::Cards;
 use super::model::{Ask, Model, Speaker, Spoken};
 use super::triage::Triage;
-use crate::domain::{AnsweredBy, Call, CallId, CallStatus, Message, Role, Urgency};
-use crate::journal::{Committed, Journal, JournalError, Need};
+use crate::domain::{
+    AnsweredBy, Call, CallId, CallStatus, EndReason, Message, Note, Role, State, Urgency,
+};
+use crate::journal::{Committed, Draft, Journal, JournalError, Need};
 
 /// Below this the recognition's own doubt is believed, unless the words sound like danger.
 const UNCLEAR_BELOW: f32 = 0.35;
@@ -61,6 +67,9 @@ pub struct Desk {
     limits: Limits,
     redeliveries: Redeliveries,
     silences: Silences,
+    recent_runs: RecentRuns,
+    /// Whose work a call is that no person took part in.
+    user: Note,
     stats: DeskStats,
 }
 
@@ -76,6 +85,7 @@ impl Desk {
         cards: Arc<Cards>,
         model: Option<Model>,
         limits: Limits,
+        user: Note,
     ) -> Arc<Self> {
         Arc::new(Self {
             journal,
@@ -86,6 +96,8 @@ impl Desk {
             limits,
             redeliveries: Redeliveries::default(),
             silences: Silences::default(),
+            recent_runs: RecentRuns::default(),
+            user,
             stats: DeskStats::default(),
         })
     }
@@ -216,11 +228,8 @@ impl Desk {
 
     /// Words and answer in one commit.
     async fn turn_with_cards(&self, words: &Words) -> Result<Answer, DeskError> {
-        let (own, cards, limits) = (words.clone(), self.cards(), self.limits);
         let started = Instant::now();
-        let committed = self
-            .in_time(move |state, draft| decide::listen(state, draft, own, Some(&cards), limits))
-            .await?;
+        let committed = self.in_time(self.listen(words, Some(self.cards()))).await?;
         self.stats.stage(Stage::Journal, started.elapsed());
         self.finish(words, committed).await
     }
@@ -233,9 +242,7 @@ impl Desk {
         asking: Asking<'_>,
     ) -> Result<Answer, DeskError> {
         let Some(model) = &self.model else { return self.turn_with_cards(words).await };
-        let (own, limits) = (words.clone(), self.limits);
-        let taken =
-            self.in_time(move |state, draft| decide::listen(state, draft, own, None, limits));
+        let taken = self.in_time(self.listen(words, None));
         let taken = std::pin::pin!(taken);
         let started = Instant::now();
         let thinking = std::pin::pin!(asking.wait_for(model.answer(ask)));
@@ -274,15 +281,30 @@ impl Desk {
 
     /// Without cards, which may be what is broken: the words are kept, the fixed sentence answers.
     async fn plain_turn(&self, words: &Words) -> Result<Answer, DeskError> {
-        let (own, limits) = (words.clone(), self.limits);
-        let committed = self
-            .in_time(move |state, draft| decide::listen(state, draft, own, None, limits))
-            .await?;
+        let committed = self.in_time(self.listen(words, None)).await?;
         if matches!(committed.value.outcome, Outcome::Asked(_)) {
             let said = Said::fixed(fixed::FALLBACK);
             return self.conclude(words, committed, said, words.assessment.urgency).await;
         }
         self.finish(words, committed).await
+    }
+
+    /// The decision to take words down; a call that becomes too long ends, and was a piece of work.
+    fn listen(
+        &self,
+        words: &Words,
+        cards: Option<Arc<Cards>>,
+    ) -> impl FnOnce(&State, &mut Draft<'_>) -> Result<Decided, DeskError> + Send + use<> {
+        let (words, limits, user) = (words.clone(), self.limits, self.user.clone());
+        move |state, draft| {
+            let decided = decide::listen(state, draft, words, cards.as_deref(), limits)?;
+            if decided.outcome == Outcome::LimitReached
+                && let Some(call) = state.call(decided.call_id)
+            {
+                runs::record(draft, call, EndReason::TurnLimit, None, &user);
+            }
+            Ok(decided)
+        }
     }
 
     async fn finish(

@@ -5,22 +5,14 @@ use super::Desk;
 use super::answer::DeskError;
 use super::decide::{add, by_person, new_ulid};
 use super::late::DISK_PATIENCE;
+use super::runs::record;
 use crate::conversation::merging::{Ruling, rule, server_time};
 use crate::domain::{
     AlertAcknowledged, ByPerson, Call, CallEnded, CallStatus, CallUpdated, Conflict, ConflictId,
-    EndReason, Event, Field, Label, Note, RemoteCall, RemoteEdit, RemoteMessage, Role, Seq, Side,
-    Source, State, Urgency, Why,
+    EndReason, Event, Field, Label, Note, RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, Role,
+    Side, Source, State, Urgency, Why,
 };
 use crate::journal::{Draft, Need};
-
-/// How the database stands to us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemoteClock {
-    /// Up to where it is known to have what we wrote.
-    pub acked_seq: Seq,
-    /// By how much its clock is ahead of ours.
-    pub offset_ms: i64,
-}
 
 impl Desk {
     /// Takes in what was changed of a call in the database; how many of its values count now.
@@ -32,8 +24,17 @@ impl Desk {
         remote: RemoteCall,
         clock: RemoteClock,
     ) -> Result<usize, DeskError> {
+        let user = self.user.clone();
         self.journal
-            .submit(Need::Durable, move |state, draft| take_in(state, draft, &remote, clock))
+            .submit(Need::Durable, move |state, draft| {
+                let n_taken = take_in(state, draft, &remote, clock)?;
+                let ended = remote.ended.as_ref().and(state.call(remote.call_id));
+                if let Some(call) = ended.filter(|it| it.is_open()) {
+                    let by = remote.ended.clone().flatten();
+                    record(draft, call, EndReason::Supervisor, by.as_ref(), &user);
+                }
+                Ok(n_taken)
+            })
             .within(DISK_PATIENCE)
             .await
             .map(|it| it.value)
@@ -143,7 +144,7 @@ fn set(state: &State, draft: &mut Draft<'_>, call: &Call, edit: &RemoteEdit) {
         }
         Field::DeletedAt => {
             let (call_id, by, source) = (call.id, edit.by.clone(), Source::Firebase);
-            let event = ByPerson { call_id, by, source };
+            let event = ByPerson { source, ..ByPerson::new(call_id, by) };
             draft.push(match edit.value {
                 Some(_) => Event::CallDeleted(event),
                 None => Event::CallRestored(event),

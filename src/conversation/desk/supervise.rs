@@ -7,6 +7,7 @@ use super::Desk;
 use super::answer::DeskError;
 use super::decide::{add, by_person};
 use super::late::DISK_PATIENCE;
+use super::runs::end;
 use crate::domain::{
     AlertAcknowledged, AlertId, Call, CallEnded, CallId, CallStatus, CallUpdated, EndReason, Event,
     Label, Role, State, Urgency, Utterance,
@@ -101,9 +102,9 @@ impl Desk {
     /// # Errors
     /// [`DeskError::NoSuchCall`], [`DeskError::Journal`]
     pub async fn end(&self, id: CallId, by: Option<Label>) -> Result<(), DeskError> {
+        let user = self.user.clone();
         let ended = self.change(id, move |_, draft, call| {
-            let reason = EndReason::Supervisor;
-            draft.push(Event::CallEnded(CallEnded::new(call.id, reason, by)));
+            end(draft, call, CallEnded::new(call.id, EndReason::Supervisor, by), &user);
             Ok(())
         });
         match ended.await {

@@ -403,7 +403,8 @@ impl<'a> Batch<'a> {
         self.db.execute("DELETE FROM messages WHERE id >= ?1 AND id < ?2", range)?;
         self.db.execute("DELETE FROM supervisors WHERE call = ?1", [row])?;
         self.db.execute("DELETE FROM actions WHERE call = ?1", [row])?;
-        self.db.execute("DELETE FROM runs WHERE call_id = ?1", [id.0.to_bytes()])?;
+        // A call and its run share one id.
+        self.db.execute("DELETE FROM runs WHERE run_id = ?1", [Run::id_of(id).0.to_bytes()])?;
         self.db.execute("DELETE FROM calls WHERE id = ?1", [row])?;
         self.rows.remove(&id);
         self.spoken.remove(&row);

@@ -110,7 +110,7 @@ impl Follower {
             let (began, head) = (Instant::now(), self.journal.head());
             let goes_on = match self.step(first.take()) {
                 Ok(n_records) if n_records > 0 && !self.journal.is_closed() => {
-                    self.let_others_go_first(began, head);
+                    self.let_others_go_first(began, head, n_records >= BATCH);
                     continue;
                 }
                 Ok(_) => self.rest(),
@@ -124,13 +124,16 @@ impl Follower {
     }
 
     /// More may be there at once. While people speak they have the disk for nine tenths of the
-    /// time: priority is of no use where a turn waits for a sync, and the archive writes too.
-    fn let_others_go_first(&self, began: Instant, head: Seq) {
+    /// time: priority is of no use where a turn waits for a sync, and the archive writes too. What
+    /// they say gathers as well: each batch writes whole pages, however little is new on them.
+    fn let_others_go_first(&self, began: Instant, head: Seq, is_behind: bool) {
         if self.journal.head() == head {
             return std::thread::yield_now();
         }
+        let gather = if is_behind { Duration::ZERO } else { GATHER };
         // Nobody sends on it but to end this wait.
-        let _ = self.archive.hurry().recv_timeout((began.elapsed() * 9).min(LONGEST_REST));
+        let _ =
+            self.archive.hurry().recv_timeout((began.elapsed() * 9).clamp(gather, LONGEST_REST));
     }
 
     /// Takes in what comes next, and does what is due; how many records that were.
@@ -181,6 +184,7 @@ impl Follower {
         own.store.apply(self.journal.id(), batch.iter().map(|it| &**it))?;
         own.n_waiting += batch.len();
         own.waits_since.get_or_insert_with(Instant::now);
+        self.archive.took_in(batch.len());
         self.archive.stands_at(own.reader.position(), own.store.n_calls());
         Ok(batch.len())
     }

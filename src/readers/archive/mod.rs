@@ -33,8 +33,9 @@ pub use self::error::ArchiveError;
 pub use self::keeping::{KeptCall, calls_of, kept_call, past_policy, past_undo, remarks};
 pub use self::look::Look;
 pub use self::query::{
-    Action, AskError, CallerFilter, Deleted, Filters, Find, HistoryQuestion, Page, PastCall, Query,
-    SearchQuestion, StatusFilter, SyntaxError, Transcript,
+    Action, AskError, CallerFilter, Counts, DayOfWork, Deleted, Filters, Find, HistoryQuestion,
+    MAX_DAYS, Page, PastCall, Query, RecordedRun, RunsQuestion, SearchQuestion, StatusFilter,
+    SyntaxError, Team, TeamMember, TeamQuestion, Transcript, users_of_runs,
 };
 pub use self::read::call;
 pub use self::reads::Reads;

@@ -16,10 +16,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ArchiveError;
 use super::query::{
-    Action, AskError, Find, HistoryQuestion, Page, PastCall, SearchQuestion, Transcript, actions,
-    history, lay_out, search, transcript,
+    Action, AskError, Find, HistoryQuestion, Page, PastCall, RecordedRun, RunsQuestion,
+    SearchQuestion, Team, TeamQuestion, Transcript, actions, history, known_runs, lay_out, runs,
+    search, team, transcript,
 };
-use crate::domain::CallId;
+use crate::domain::{CallId, RunId};
 
 /// Questions that run at a time. Each has its own page cache.
 const CONNECTIONS: usize = 4;
@@ -90,6 +91,33 @@ impl Reads {
     /// [`AskError`]
     pub async fn actions(self: &Arc<Self>, id: CallId) -> Result<Vec<Action>, AskError> {
         self.ask(move |db| Ok(actions(db, id)?)).await
+    }
+
+    /// Finished work, newest first.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub async fn runs(
+        self: &Arc<Self>,
+        asked: RunsQuestion,
+    ) -> Result<Page<RecordedRun>, AskError> {
+        self.ask(move |db| runs(db, &asked)).await
+    }
+
+    /// Which of these runs are recorded.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub async fn known_runs(self: &Arc<Self>, ids: Vec<RunId>) -> Result<Vec<RunId>, AskError> {
+        self.ask(move |db| Ok(known_runs(db, &ids)?)).await
+    }
+
+    /// What everybody did, day by day.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub async fn team(self: &Arc<Self>, asked: TeamQuestion) -> Result<Team, AskError> {
+        self.ask(move |db| Ok(team(db, asked)?)).await
     }
 
     async fn ask<T: Send + 'static>(

@@ -113,6 +113,57 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_user ON runs (user_id, at);
 CREATE INDEX runs_by_time ON runs (at);
 
+-- What a person did in a day (days since the Unix epoch): what the team asks for costs no more after
+-- a million runs. Saved is the manual estimate less the automation, of successes with an estimate.
+CREATE TABLE team_days (
+  user_id TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  n_success INTEGER NOT NULL DEFAULT 0,
+  n_failed INTEGER NOT NULL DEFAULT 0,
+  n_interrupted INTEGER NOT NULL DEFAULT 0,
+  duration_ms INTEGER NOT NULL DEFAULT 0,
+  automation_ms INTEGER NOT NULL DEFAULT 0,
+  manual_estimate_ms INTEGER NOT NULL DEFAULT 0,
+  saved_ms INTEGER NOT NULL DEFAULT 0,
+  lines_migrated INTEGER NOT NULL DEFAULT 0,
+  last_at INTEGER NOT NULL,
+  PRIMARY KEY (user_id, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX team_days_by_day ON team_days (day);
+
+CREATE TRIGGER run_counts AFTER INSERT ON runs BEGIN
+  INSERT INTO team_days (user_id, day, last_at) VALUES (new.user_id, new.at / 86400000, new.at)
+    ON CONFLICT DO UPDATE SET last_at = max(last_at, excluded.last_at);
+  UPDATE team_days SET
+    n_success = n_success + (new.status = 'success'),
+    n_failed = n_failed + (new.status = 'failed'),
+    n_interrupted = n_interrupted + (new.status = 'interrupted'),
+    duration_ms = duration_ms + new.duration_ms,
+    automation_ms = automation_ms + new.automation_ms,
+    manual_estimate_ms = manual_estimate_ms + new.manual_estimate_ms,
+    saved_ms = saved_ms + iif(new.status = 'success' AND new.manual_estimate_ms > 0,
+      new.manual_estimate_ms - new.automation_ms, 0),
+    lines_migrated = lines_migrated + new.lines_migrated
+    WHERE user_id = new.user_id AND day = new.at / 86400000;
+END;
+CREATE TRIGGER run_counts_no_more AFTER DELETE ON runs BEGIN
+  UPDATE team_days SET
+    n_success = n_success - (old.status = 'success'),
+    n_failed = n_failed - (old.status = 'failed'),
+    n_interrupted = n_interrupted - (old.status = 'interrupted'),
+    duration_ms = duration_ms - old.duration_ms,
+    automation_ms = automation_ms - old.automation_ms,
+    manual_estimate_ms = manual_estimate_ms - old.manual_estimate_ms,
+    saved_ms = saved_ms - iif(old.status = 'success' AND old.manual_estimate_ms > 0,
+      old.manual_estimate_ms - old.automation_ms, 0),
+    lines_migrated = lines_migrated - old.lines_migrated,
+    last_at = coalesce((SELECT max(at) FROM runs WHERE user_id = old.user_id
+      AND at >= (old.at / 86400000) * 86400000 AND at < (old.at / 86400000 + 1) * 86400000), 0)
+    WHERE user_id = old.user_id AND day = old.at / 86400000;
+  DELETE FROM team_days WHERE user_id = old.user_id AND day = old.at / 86400000
+    AND n_success + n_failed + n_interrupted = 0;
+END;
+
 CREATE VIRTUAL TABLE words USING fts5(
   content, content = 'messages', content_rowid = 'id', columnsize = 0,
   tokenize = 'unicode61 remove_diacritics 2'

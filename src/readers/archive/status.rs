@@ -63,6 +63,7 @@ pub struct Archive {
     durable: AtomicU64,
     complete_from: AtomicU64,
     calls: AtomicU64,
+    records: AtomicU64,
     failures: AtomicU64,
     /// Held for memory work only.
     told: Mutex<(ArchiveState, Option<String>)>,
@@ -80,6 +81,7 @@ impl Archive {
             durable: AtomicU64::new(0),
             complete_from: AtomicU64::new(1),
             calls: AtomicU64::new(0),
+            records: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             told: Mutex::default(),
             hurry: bounded(1),
@@ -109,6 +111,11 @@ impl Archive {
     /// The last record that is in it after a power cut too: the journal has to keep what follows.
     pub fn durable_seq(&self) -> Seq {
         self.durable.load(Ordering::Acquire)
+    }
+
+    /// Records that it has taken in since the start.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
     }
 
     /// Failed tries since the start.
@@ -208,6 +215,10 @@ impl Archive {
     pub(super) fn stands_at(&self, seq: Seq, n_calls: u64) {
         self.calls.store(n_calls, Ordering::Relaxed);
         self.cursor.send_if_modified(|own| std::mem::replace(own, seq) != seq);
+    }
+
+    pub(super) fn took_in(&self, n_records: usize) {
+        self.records.fetch_add(n_records as u64, Ordering::Relaxed);
     }
 
     pub(super) fn set_complete_from(&self, seq: Seq) {

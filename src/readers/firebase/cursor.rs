@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::failed::FailedItems;
+use super::meter::Day;
 use crate::domain::Position;
 
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +39,17 @@ struct Kept {
     /// Journal that `acked_seq` counts in. `None`: nothing was sent yet.
     journal_id: Option<String>,
     acked_seq: u64,
+    /// The last position that was written there; records that concern nobody move only `acked_seq`.
+    #[serde(default)]
+    sent_seq: u64,
+    /// The database it counts in. `None`: written before that was kept.
+    #[serde(default)]
+    database: Option<String>,
     #[serde(default)]
     failed: FailedItems,
+    /// What the traffic came to, by day.
+    #[serde(default)]
+    days: Vec<Day>,
 }
 
 impl Cursor {
@@ -76,6 +86,39 @@ impl Cursor {
     pub fn acknowledge(&mut self, journal_id: &str, seq: u64) {
         self.kept.journal_id = Some(journal_id.to_owned());
         self.kept.acked_seq = seq;
+    }
+
+    /// The last position that the database acknowledged.
+    pub(super) fn sent_seq(&self) -> u64 {
+        self.kept.sent_seq
+    }
+
+    pub(super) fn set_sent(&mut self, seq: u64) {
+        self.kept.sent_seq = seq;
+    }
+
+    /// The database that the position is in.
+    pub(super) fn database(&self) -> Option<&str> {
+        self.kept.database.as_deref()
+    }
+
+    pub(super) fn set_database(&mut self, name: &str) {
+        self.kept.database = Some(name.to_owned());
+    }
+
+    /// What the traffic came to, by day.
+    pub fn days(&self) -> &[Day] {
+        &self.kept.days
+    }
+
+    pub(super) fn set_days(&mut self, days: Vec<Day>) {
+        self.kept.days = days;
+    }
+
+    /// Forgets the position: nothing of the journal is known to be in the database.
+    pub(super) fn forget_position(&mut self) {
+        self.kept.journal_id = None;
+        (self.kept.acked_seq, self.kept.sent_seq) = (0, 0);
     }
 
     pub fn failed(&self) -> &FailedItems {

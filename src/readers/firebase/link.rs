@@ -5,16 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::cursor::{Cursor, CursorError};
+use super::download::Download;
 use super::key::escape;
 use super::mirror::Mirror;
+use super::run::run_path;
 use super::status::{MirrorStatus, SyncReport};
-use crate::domain::{Call, CallId, Seq, SyncStatus};
+use crate::domain::{Call, CallId, Run, Seq, SyncStatus};
 
 /// Exists whether or not a mirror is configured.
 #[derive(Default)]
 pub struct MirrorLink {
     status: Arc<MirrorStatus>,
     running: Mutex<Option<Mirror>>,
+    listening: Mutex<Option<Download>>,
 }
 
 impl MirrorLink {
@@ -25,6 +28,11 @@ impl MirrorLink {
 
     pub fn started(&self, mirror: Mirror) {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(mirror);
+    }
+
+    /// The other way has begun, too.
+    pub fn listens(&self, download: Download) {
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(download);
     }
 
     /// The answer of `/api/sync`, given the journal's head.
@@ -49,6 +57,17 @@ impl MirrorLink {
         }
     }
 
+    /// As [`MirrorLink::sync_of`], of a run that this record told of.
+    pub fn sync_of_run(&self, run: &Run, seq: Seq) -> SyncStatus {
+        if self.status.has_failed() && self.status.is_failed(&run_path(run)) {
+            SyncStatus::Failed
+        } else if seq <= self.status.acked_seq() {
+            SyncStatus::Synced
+        } else {
+            SyncStatus::PendingSync
+        }
+    }
+
     /// Tries failed items again, all or those of one record; how many that concerns.
     pub fn retry(&self, seq: Option<Seq>) -> usize {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,8 +81,12 @@ impl MirrorLink {
         running.as_ref().map(|it| it.forget(paths_of(calls), seq, patience))
     }
 
-    /// Sends what waits, for a moment, and ends the mirror's thread. Blocks.
+    /// Sends what waits, for a moment, and ends the mirror's threads. Blocks.
     pub fn stop(&self) {
+        let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(download) = listening {
+            download.stop();
+        }
         let mirror = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mirror) = mirror {
             mirror.stop();

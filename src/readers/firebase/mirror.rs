@@ -12,11 +12,14 @@ use tracing::error;
 
 use super::backoff::{Backoff, BackoffLimits};
 use super::client::{Client, ClientError, ClientSettings};
+use super::contested::{Seen, TakeIn};
 use super::cursor::{Cursor, CursorError};
 use super::delivery::Delivery;
 use super::key::escape;
 use super::outage_log::OutageLog;
+use super::pace::{Bucket, Pace};
 use super::patience::{Command, Forget, Patience};
+use super::position::{Found, Watch};
 use super::progress::Progress;
 use super::status::MirrorStatus;
 use super::writer::{Next, SourceError, Writer};
@@ -43,6 +46,11 @@ pub struct MirrorSettings {
     pub save_every: Duration,
     /// Time for a last batch when the server stops; the next start sends the rest. Default 0.5 s.
     pub flush: Duration,
+    /// Time between two looks whether the database is as it was left. Default 60 s.
+    pub look_every: Duration,
+    /// A silence of the database after which it is looked at before anything is written. Default 5 s.
+    pub silence: Duration,
+    pub pace: Pace,
 }
 
 impl MirrorSettings {
@@ -62,6 +70,9 @@ impl MirrorSettings {
             outage_line_every: Duration::from_secs(60),
             save_every: Duration::from_secs(1),
             flush: Duration::from_millis(500),
+            look_every: Duration::from_secs(60),
+            silence: Duration::from_secs(5),
+            pace: Pace::default(),
         }
     }
 }
@@ -90,6 +101,7 @@ impl Mirror {
     ///
     /// `source(after, limits)` gives what follows the sequence `after`, at most about `limits`; with
     /// `None` the database knows nothing of this journal. `bell` says that there may be more.
+    /// `take_in` gets what others changed of a call there, before it is written over.
     ///
     /// # Errors
     /// - [`MirrorError::Cursor`]: the position is there and can't be read
@@ -99,12 +111,19 @@ impl Mirror {
         source: S,
         bell: Receiver<()>,
         status: Arc<MirrorStatus>,
+        take_in: TakeIn,
     ) -> Result<Self, MirrorError>
     where
         S: FnMut(Option<u64>, Limits) -> Result<Next, SourceError> + Send + 'static,
     {
-        let cursor = Cursor::open(&settings.cursor_file)?;
-        let client = Client::new(settings.client)?;
+        let mut cursor = Cursor::open(&settings.cursor_file)?;
+        let database = settings.client.target.name();
+        let is_moved = cursor.database().is_some_and(|it| it != database);
+        if is_moved {
+            cursor.forget_position();
+        }
+        cursor.set_database(&database);
+        let client = Client::new(settings.client, status.meter())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -112,6 +131,7 @@ impl Mirror {
         let (commands, received) = bounded(MAX_COMMANDS);
         let (deadline, seen) = watch::channel(None);
         let acked_seq = cursor.position_in(&settings.journal_id).unwrap_or(0);
+        status.meter().resume(cursor.days());
         status.switch(true);
         status.set_acked(acked_seq);
         status.set_saved(acked_seq);
@@ -120,6 +140,7 @@ impl Mirror {
             source,
             bell,
             source_is_broken: false,
+            bucket: Bucket::new(settings.pace, Instant::now()),
             delivery: Delivery {
                 runtime,
                 client,
@@ -144,8 +165,14 @@ impl Mirror {
                 limits: settings.limits,
                 failed_changed: false,
                 forgotten: Vec::new(),
+                watch: Watch::new(settings.look_every, settings.silence),
+                seen: Seen::default(),
+                take_in,
             },
         };
+        if is_moved {
+            writer.delivery.notice(Found::OtherDatabase);
+        }
         let run = move || {
             // A batch that was in flight is sent again, which is harmless.
             while catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {

@@ -1,12 +1,19 @@
 //! What others may know about the mirror: the answer of `/api/sync`, and what is behind the cursor.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::clock::Clock;
+use super::download::sent::Sent;
+use super::download::{Listening, ListeningReport};
 use super::failed::FailedItem;
+use super::meter::Meter;
+use super::position::Noticed;
+use crate::domain::CallId;
 
 /// Why the mirror waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +45,12 @@ pub struct SyncReport {
     /// Age of the oldest record that is not yet in the database.
     pub lag_seconds: u64,
     pub failed: Vec<FailedLine>,
+    /// What comes from there.
+    #[serde(flatten)]
+    pub listening: ListeningReport,
+    /// The last time that the database was not as it was left: why all or a part was sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noticed: Option<Noticed>,
 }
 
 /// A failed item without its value, which may be what a caller said.
@@ -54,6 +67,16 @@ pub struct FailedLine {
 pub struct MirrorStatus {
     acked_seq: AtomicU64,
     saved_seq: AtomicU64,
+    /// Counts what goes to the database and comes from it.
+    meter: Arc<Meter>,
+    stream_is_good: AtomicBool,
+    /// What comes from the database.
+    listening: Arc<Listening>,
+    /// What was sent lately, to know its echo.
+    sent: Arc<Sent>,
+    /// Calls whose entries are to be written anew.
+    wanted: Mutex<BTreeSet<CallId>>,
+    clock: Arc<Clock>,
     /// Held for memory work only.
     told: Mutex<Told>,
 }
@@ -65,6 +88,7 @@ struct Told {
     reason: Option<String>,
     behind_since: Option<Timestamp>,
     failed: Arc<[FailedItem]>,
+    noticed: Option<Noticed>,
 }
 
 impl MirrorStatus {
@@ -82,6 +106,39 @@ impl MirrorStatus {
     /// has to keep what lies beyond.
     pub fn saved_seq(&self) -> u64 {
         self.saved_seq.load(Ordering::Acquire)
+    }
+
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
+    /// The database's clock, as far as its answers tell.
+    pub fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Whether what others change of calls is surely heard of, in the order of the database: then
+    /// nothing has to be read before a value is written that others may change.
+    pub fn is_stream_good(&self) -> bool {
+        self.stream_is_good.load(Ordering::Acquire)
+    }
+
+    /// For whoever listens: set once everything was heard, unset as soon as that is in doubt.
+    pub fn set_stream_good(&self, is_good: bool) {
+        self.stream_is_good.store(is_good, Ordering::Release);
+    }
+
+    pub fn listening(&self) -> Arc<Listening> {
+        Arc::clone(&self.listening)
+    }
+
+    pub(super) fn sent(&self) -> Arc<Sent> {
+        Arc::clone(&self.sent)
+    }
+
+    /// Has the entry of a call written anew: somebody removed it.
+    pub(super) fn want_again(&self, id: CallId) {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
     /// Why it waits, in words, if it does. Holds no secret and nothing that a caller said.
@@ -137,6 +194,8 @@ impl MirrorStatus {
             pending,
             lag_seconds: u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0),
             failed: failed.collect(),
+            listening: self.listening.report(),
+            noticed: told.noticed.clone(),
         }
     }
 
@@ -160,6 +219,14 @@ impl MirrorStatus {
     pub(super) fn set_trouble(&self, trouble: Option<(Trouble, String)>) {
         let mut told = self.told();
         (told.trouble, told.reason) = trouble.unzip();
+    }
+
+    pub(super) fn set_noticed(&self, noticed: Noticed) {
+        self.told().noticed = Some(noticed);
+    }
+
+    pub(super) fn noticed(&self) -> Option<Noticed> {
+        self.told().noticed.clone()
     }
 
     pub(super) fn set_failed(&self, failed: &[FailedItem]) {

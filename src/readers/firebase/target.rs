@@ -64,16 +64,33 @@ impl Target {
         is_loopback(&self.base)
     }
 
-    /// The root node, with `print=silent`: answers are billed by the byte.
-    pub(super) fn root(&self) -> Url {
+    /// The node at `path`: escaped keys parted by `/`; nothing for the root.
+    pub(super) fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
-        url.set_path("/.json");
-        url.set_query(Some("print=silent"));
-        if let Some(namespace) = &self.namespace {
-            url.query_pairs_mut().append_pair("ns", namespace);
+        url.set_path("/");
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear();
+            match path.rsplit_once('/') {
+                Some((above, last)) => segments.extend(above.split('/')).push(&json(last)),
+                None => segments.push(&json(path)),
+            };
+        }
+        url.set_query(None);
+        if !query.is_empty() || self.namespace.is_some() {
+            let namespace = self.namespace.as_deref().map(|it| ("ns", it));
+            url.query_pairs_mut().extend_pairs(query.iter().copied().chain(namespace));
         }
         url.set_fragment(None);
         url
+    }
+
+    /// Names the database among all: another name is another database.
+    pub(super) fn name(&self) -> String {
+        let origin = self.base.origin().ascii_serialization();
+        match &self.namespace {
+            Some(namespace) => format!("{origin}/?ns={namespace}"),
+            None => origin,
+        }
     }
 
     /// Whether a redirect from this database to `url` may be given the token.
@@ -101,6 +118,10 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
+fn json(key: &str) -> String {
+    format!("{key}.json")
+}
+
 fn query_value(url: &Url, name: &str) -> Option<String> {
     let mut pairs = url.query_pairs();
     pairs.find(|(key, _)| key == name).map(|it| it.1.into_owned())
@@ -119,7 +140,7 @@ mod tests {
         let target =
             Target::database(&url("https://site-default-rtdb.europe-west1.firebasedatabase.app"));
 
-        let root = target.expect("a database").root();
+        let root = target.expect("a database").url("", &[("print", "silent")]);
 
         let expected =
             "https://site-default-rtdb.europe-west1.firebasedatabase.app/.json?print=silent";
@@ -134,8 +155,20 @@ mod tests {
         let unnamed = Target::emulator("localhost:9000", None).expect("an emulator");
 
         let expected = "http://127.0.0.1:9000/.json?print=silent&ns=site-default-rtdb";
-        assert_eq!(named.root().as_str(), expected);
-        assert!(unnamed.root().as_str().ends_with("ns=aurora"));
+        assert_eq!(named.url("", &[("print", "silent")]).as_str(), expected);
+        assert!(unnamed.url("", &[]).as_str().ends_with("ns=aurora"));
+        assert_ne!(named.name(), unnamed.name());
+    }
+
+    #[test]
+    fn an_escaped_key_stays_one_key() {
+        let target = Target::database(&url("https://site.firebaseio.com")).expect("a database");
+
+        let node = target.url("active_calls/a%2Fb/x y", &[("orderBy", "\"$key\"")]);
+
+        let expected =
+            "https://site.firebaseio.com/active_calls/a%252Fb/x%20y.json?orderBy=%22%24key%22";
+        assert_eq!(node.as_str(), expected);
     }
 
     #[test]

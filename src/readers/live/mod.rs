@@ -17,6 +17,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 use tracing::error;
 
@@ -75,6 +76,8 @@ pub struct Live {
     /// Rings when a subscriber comes, or at the end.
     arrivals: (Sender<()>, Receiver<()>),
     subscribers: AtomicUsize,
+    /// How many look at each conversation.
+    viewers: watch::Sender<FxHashMap<ConversationId, usize>>,
     gaps: AtomicU64,
     /// What is older is not sent again: it may hold what was erased.
     forgotten: AtomicU64,
@@ -104,6 +107,7 @@ impl Live {
             limit,
             arrivals: bounded(1),
             subscribers: AtomicUsize::new(0),
+            viewers: watch::Sender::default(),
             gaps: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
@@ -198,6 +202,29 @@ impl Live {
 
     pub fn subscribers(&self) -> usize {
         self.subscribers.load(Ordering::Acquire)
+    }
+
+    /// Which conversations somebody looks at, and how many.
+    pub fn viewers(&self) -> watch::Receiver<FxHashMap<ConversationId, usize>> {
+        self.viewers.subscribe()
+    }
+
+    fn look(&self, topic: Topic) {
+        if let Topic::Conversation(id) = topic {
+            self.viewers.send_modify(|it| *it.entry(id).or_default() += 1);
+        }
+    }
+
+    fn look_away(&self, topic: Topic) {
+        let Topic::Conversation(id) = topic else { return };
+        self.viewers.send_modify(|it| {
+            if let Some(n) = it.get_mut(&id) {
+                *n -= 1;
+                if *n == 0 {
+                    it.remove(&id);
+                }
+            }
+        });
     }
 
     /// How often a subscriber was too far behind.

@@ -61,6 +61,7 @@ impl Subscription {
         is_resuming: bool,
     ) -> Self {
         let slot = local::enter(&live, topic);
+        live.look(topic);
         // The first heartbeats of many who come at once are spread over the whole interval.
         let phase = HEARTBEAT.mul_f64(rand::random_range(0.5..1.0));
         let mut own = Self {
@@ -181,6 +182,7 @@ impl Stream for Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         local::leave(&self.live, self.topic, &self.slot);
+        self.live.look_away(self.topic);
         self.live.subscribers.fetch_sub(1, Ordering::AcqRel);
     }
 }

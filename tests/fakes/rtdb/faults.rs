@@ -31,6 +31,12 @@ pub enum Fault {
     MaxBody(usize),
     /// A PATCH of more paths is answered with 400.
     MaxPaths(usize),
+    /// Streams tell of a PATCH value by value.
+    SplitEvents,
+    /// Streams send their bytes in small pieces.
+    SplitBytes,
+    /// Streams stay open and tell nothing any more; what happens meanwhile is lost on them.
+    SilentStreams,
 }
 
 /// What a request meets before the database sees it.
@@ -57,6 +63,10 @@ impl Faults {
 
     pub fn clear(&mut self) {
         self.set.clear();
+    }
+
+    pub fn is_set(&self, fault: &Fault) -> bool {
+        self.set.contains(fault)
     }
 
     pub fn accept_and_close(&self) -> bool {

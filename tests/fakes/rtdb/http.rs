@@ -1,5 +1,6 @@
 //! The REST protocol: one request in, one answer out.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::asked::Asked;
-use super::faults::Gate;
+use super::faults::{Fault, Gate};
 use super::query;
 use super::shared::{Seen, Shared, now_ms};
 use super::stream::event;
@@ -96,13 +97,23 @@ fn read(asked: &Asked, shared: &Data<Shared>) -> Result<HttpResponse, Answer> {
 
 fn stream(asked: &Asked, shared: &Data<Shared>) -> HttpResponse {
     let events = shared.listen(&asked.ns, &asked.path);
-    let bytes = futures_util::stream::unfold(events, |mut events| async move {
-        let event = match timeout(KEEP_ALIVE, events.recv()).await {
-            Ok(event) => event.flatten()?,
-            Err(_) => event("keep-alive", "null"),
-        };
-        Some((Ok::<_, actix_web::Error>(Bytes::from(event)), events))
-    });
+    let pieces = VecDeque::new();
+    let start = (events, pieces, Data::clone(shared));
+    let bytes =
+        futures_util::stream::unfold(start, |(mut events, mut pieces, shared)| async move {
+            while pieces.is_empty() {
+                let event = match timeout(KEEP_ALIVE, events.recv()).await {
+                    Ok(event) => event.flatten()?,
+                    Err(_) => event("keep-alive", "null"),
+                };
+                let size = if shared.faults().is_set(&Fault::SplitBytes) { 5 } else { event.len() };
+                if !shared.faults().is_set(&Fault::SilentStreams) {
+                    pieces.extend(event.as_bytes().chunks(size).map(Bytes::copy_from_slice));
+                }
+            }
+            let piece = pieces.pop_front()?;
+            Some((Ok::<_, actix_web::Error>(piece), (events, pieces, shared)))
+        });
     HttpResponse::Ok()
         .insert_header(("Content-Type", "text/event-stream; charset=utf-8"))
         .insert_header(("Cache-Control", "no-cache"))
@@ -129,7 +140,10 @@ fn write(asked: &Asked, body: &Bytes, shared: &Data<Shared>) -> Result<HttpRespo
     let mut node = Value::Null;
     shared.write(&asked.ns, method, &path, |root| {
         let changes = changes(asked, &path, &body, root)?;
-        let paths: Vec<String> = changes.iter().map(|(path, _)| path.join("/")).collect();
+        let mut paths: Vec<String> = changes.iter().map(|(path, _)| path.join("/")).collect();
+        if asked.method == Method::PUT {
+            changes.iter().for_each(|(path, it)| inside(&path.join("/"), it, &mut paths));
+        }
         if let Some((status, text)) = shared.faults().refusal(&paths, size_bytes) {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
             return Err(Answer::Refused(status, text));
@@ -144,6 +158,15 @@ fn write(asked: &Asked, body: &Bytes, shared: &Data<Shared>) -> Result<HttpRespo
         shown = tree::shown(&node);
     }
     Ok(success(asked, &shown, &node))
+}
+
+/// The paths of all that is inside a value.
+fn inside(path: &str, value: &Value, paths: &mut Vec<String>) {
+    for (key, it) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}/{key}");
+        inside(&path, it, paths);
+        paths.push(path);
+    }
 }
 
 /// The settled changes of a write to `path`, or why it is refused.

@@ -87,6 +87,21 @@ impl Rtdb {
         self.shared.put(NAMESPACE, path, value);
     }
 
+    /// Writes several values below `path` at once, as if another client did. Not part of the history.
+    pub fn patch(&self, path: &str, values: &Value) {
+        self.shared.patch(NAMESPACE, path, values);
+    }
+
+    /// How many streams are open.
+    pub fn streams(&self) -> usize {
+        self.shared.n_streams()
+    }
+
+    /// Ends every stream without a word.
+    pub fn end_streams(&self) {
+        self.shared.end_streams("keep-alive", "null", true);
+    }
+
     /// Adds a fault; one of the same kind is replaced.
     pub fn set_fault(&self, fault: Fault) {
         match fault {

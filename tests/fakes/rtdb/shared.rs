@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::faults::Faults;
+use super::faults::{Fault, Faults};
 use super::push_id::PushIds;
 use super::stream::{self, Listener};
 use super::tree;
@@ -76,6 +76,16 @@ struct Data {
     listeners: Vec<Listener>,
 }
 
+/// How a write is told of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Whole,
+    /// Value by value.
+    Split,
+    /// Whole, and not part of the history.
+    Unrecorded,
+}
+
 struct Tokens {
     accepted: HashSet<String>,
     n_issued: usize,
@@ -97,7 +107,22 @@ impl Shared {
         let path = tree::segments(path);
         let value = written::settle(&value, &Value::Null, path.len(), now_ms())
             .expect("a test puts what the database takes");
-        self.data().apply(ns, "PUT", &path, vec![(path.clone(), value)], false);
+        self.data().apply(ns, "PUT", &path, vec![(path.clone(), value)], Heard::Unrecorded);
+    }
+
+    pub fn patch(&self, ns: &str, path: &str, values: &Value) {
+        let base = tree::segments(path);
+        let is_split = self.faults().is_set(&Fault::SplitEvents);
+        let values = values.as_object().expect("a test patches with a map");
+        let changes = values.iter().map(|(key, value)| {
+            let mut path = base.clone();
+            path.extend(tree::segments(key));
+            let value = written::settle(value, &Value::Null, path.len(), now_ms())
+                .expect("a test puts what the database takes");
+            (path, value)
+        });
+        let method = if is_split { "PUT" } else { "PATCH" };
+        self.data().apply(ns, method, &base, changes.collect(), Heard::Unrecorded);
     }
 
     /// Runs `look` on the root of a database.
@@ -115,7 +140,8 @@ impl Shared {
     ) -> Result<(), E> {
         let mut data = self.data();
         let changes = decide(data.databases.get(ns).unwrap_or(&Value::Null))?;
-        data.apply(ns, method, base, changes, true);
+        let is_split = self.faults().is_set(&Fault::SplitEvents);
+        data.apply(ns, method, base, changes, if is_split { Heard::Split } else { Heard::Whole });
         Ok(())
     }
 
@@ -127,6 +153,13 @@ impl Shared {
         let _ = to.send(Some(stream::put_event(&[], tree::get(root, path))));
         data.listeners.push(Listener { ns: ns.to_owned(), path: path.to_vec(), to });
         events
+    }
+
+    /// Streams whose client is still there.
+    pub fn n_streams(&self) -> usize {
+        let mut data = self.data();
+        data.listeners.retain(|it| !it.to.is_closed());
+        data.listeners.len()
     }
 
     /// Sends an event to every stream, and ends them all if asked.
@@ -234,20 +267,20 @@ impl Data {
         method: &str,
         base: &[String],
         changes: Vec<(Vec<String>, Value)>,
-        is_recorded: bool,
+        heard: Heard,
     ) {
         let root = self.databases.entry(ns.to_owned()).or_default();
         for (path, value) in &changes {
             tree::put(root, path, value.clone());
         }
-        let is_patch = method == "PATCH";
+        let is_patch = method == "PATCH" && heard != Heard::Split;
         self.listeners.retain(|it| {
             it.ns != ns
                 || stream::events(root, &it.path, base, &changes, is_patch)
                     .into_iter()
                     .all(|event| it.to.send(Some(event)).is_ok())
         });
-        if is_recorded {
+        if heard != Heard::Unrecorded {
             self.history.push(Applied {
                 ns: ns.to_owned(),
                 method: method.to_owned(),

@@ -23,7 +23,8 @@ pub fn put_event(path: &[String], value: &Value) -> String {
 
 /// The events that a stream of `node` gets for a write of `changes` at `base`.
 ///
-/// A PATCH inside the node is one `patch` event; all else is a `put` for each change.
+/// A PATCH at the node, inside it or above it is one `patch` event for all that it changes in there,
+/// unless events are split; all else is a `put` for each change.
 pub fn events(
     root: &Value,
     node: &[String],
@@ -31,12 +32,19 @@ pub fn events(
     changes: &[(Vec<String>, Value)],
     is_patch: bool,
 ) -> Vec<String> {
-    if is_patch && let Some(inside) = base.strip_prefix(node) {
+    let inside = |it: &(Vec<String>, Value)| it.0.len() > node.len() && it.0.starts_with(node);
+    let is_above = |it: &(Vec<String>, Value)| node.starts_with(&it.0);
+    if is_patch && !changes.iter().any(is_above) {
+        let at = if base.len() > node.len() { base } else { node };
         let data: Map<String, Value> = changes
             .iter()
-            .map(|(path, value)| (path[base.len()..].join("/"), tree::shown(value)))
+            .filter(|it| inside(it))
+            .map(|(path, value)| (path[at.len()..].join("/"), tree::shown(value)))
             .collect();
-        let data = json!({"path": format!("/{}", inside.join("/")), "data": data});
+        if data.is_empty() {
+            return Vec::new();
+        }
+        let data = json!({"path": format!("/{}", at[node.len()..].join("/")), "data": data});
         return vec![event("patch", &data.to_string())];
     }
     let puts = changes.iter().filter_map(|(path, value)| {

@@ -1,0 +1,83 @@
+//! Every call that ends is a piece of work.
+
+use serde_json::{Value, json};
+
+use crate::fakes::rtdb::Rtdb;
+use crate::harness::{TestApp, wait_until};
+use crate::support::mirrored;
+
+const SERVER: &str = "front desk";
+
+async fn runs(app: &TestApp) -> Vec<Value> {
+    app.get_json("/api/runs").await["runs"].as_array().unwrap().clone()
+}
+
+async fn ended(app: &TestApp, number: &str) -> String {
+    let call = app.say(number, "There is a fire in the warehouse").await.call().to_owned();
+    let got = app.post_json("/api/hang-up", &json!({ "ph_no": number })).await;
+    assert_eq!(got.status, 204, "{}", got.text());
+    call
+}
+
+#[tokio::test]
+async fn a_call_that_ends_is_a_run_and_the_board_is_told() {
+    let app = TestApp::builder().env("AURORA_USER", SERVER).spawn().await;
+    let mut board = app.board().await;
+
+    let call = ended(&app, "+15550100").await;
+
+    let told = board.until("run").await;
+    let id = call.replace("call_", "run_");
+    assert_eq!((&told.data["run_id"], &told.data["call_id"]), (&json!(id), &json!(call)));
+    let found = runs(&app).await;
+    assert_eq!(found.len(), 1);
+    let run = &found[0];
+    assert_eq!((&run["user_id"], &run["slug"]), (&json!(SERVER), &json!("call")));
+    assert_eq!((&run["status"], &run["lines_migrated"]), (&json!("success"), &json!(0)));
+    // A card answers in the same moment, and for as long as the call a person was not on the line.
+    assert_eq!(run["automation_seconds"], 0.0);
+    assert_eq!(run["manual_estimate_seconds"], run["duration_seconds"]);
+    // Ending it again makes no second.
+    app.act(&format!("/api/call/{call}/end"), &json!({})).await;
+    assert_eq!(runs(&app).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_work_is_the_supervisors_who_holds_the_call() {
+    let app = TestApp::builder().env("AURORA_USER", SERVER).spawn().await;
+    let call = app.say("+15550101", "There is a fire").await.call().to_owned();
+    let path = format!("/api/call/{call}");
+    let held = app.act(&format!("{path}/takeover"), &json!({ "admin_id": "kim" })).await;
+    assert!(held.status < 300, "{}", held.text());
+    let said = json!({ "admin_id": "kim", "message": "I am on my way", "content": "I am here" });
+    app.act(&format!("{path}/message"), &said).await;
+    assert!(app.act(&format!("{path}/end"), &json!({})).await.status < 300);
+
+    let found = runs(&app).await;
+    assert_eq!(found[0]["user_id"], "kim");
+}
+
+#[tokio::test]
+async fn erasing_a_call_erases_its_run_everywhere() {
+    let rtdb = Rtdb::start();
+    let app = mirrored(&rtdb).env("AURORA_USER", SERVER).spawn().await;
+    let gone = ended(&app, "+15550102").await;
+    let stays = ended(&app, "+15550103").await;
+    let path = |call: &str| format!("users/{SERVER}/runs/{}", call.replace("call_", "run_"));
+    wait_until("both are in the database", async || {
+        [&gone, &stays].iter().all(|it| !rtdb.value(&path(it)).is_null())
+    })
+    .await;
+
+    let wish = json!({ "caller": "+15550102", "admin_id": "kim" });
+    let erased = app.act("/api/erase", &wish).await;
+    assert!(erased.status < 300, "{}", erased.text());
+
+    wait_until("it is gone there", async || rtdb.value(&path(&gone)).is_null()).await;
+    assert_eq!(rtdb.value(&path(&stays))["status"], "success");
+    let found = runs(&app).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["call_id"], stays);
+    let stats = app.get_json("/api/team/stats").await;
+    assert_eq!((&stats["total"]["runs"], &stats["total"]["success"]), (&json!(1), &json!(1)));
+}
