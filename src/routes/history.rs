@@ -11,7 +11,7 @@ use super::Context;
 use super::error::ApiError;
 use super::filters::Parameters;
 use crate::domain::{
-    Call, CallId, CallStatus, ConversationId, MessageId, PhoneNumber, PublishedCall, Role, Source,
+    Call, CallId, CallStatus, ConversationId, MessageId, PhoneNumber, PublishedCall, Role,
     Timestamp, Urgency, WithId,
 };
 use crate::readers::archive::{Action, Find, HistoryQuestion, SearchQuestion, StatusFilter};
@@ -138,13 +138,13 @@ struct Done {
     action: String,
     value: Option<String>,
     by: Option<String>,
-    source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
 }
 
 impl From<Action> for Done {
     fn from(it: Action) -> Self {
-        let Action { at: timestamp, what: action, value, by, source } = it;
-        Self { timestamp, action, value, by, source }
+        Self { timestamp: it.at, action: it.what, value: it.value, by: it.by, source: it.source }
     }
 }
 

@@ -2,7 +2,8 @@
 // two stayed; a named person puts the other back, or leaves it so.
 //
 // # Promises
-// - Both values are shown, with who set them, when and where, and why one of them went under.
+// - Both values are shown, with who set them, when and where, and why one of them went under; and
+//   what is there now, if it was changed again.
 // - An item goes when the server says that it is settled, for everybody; the keyboard goes on at
 //   the next one.
 
@@ -58,10 +59,13 @@ export class ConflictList extends HTMLElement {
   }
 
   #item(conflict) {
-    const known = this.#items.get(conflict.conflict_id);
-    if (known) return known;
     const { field, kept, lost } = conflict;
     const call = this.board.call(conflict.call_id);
+    const known = this.#items.get(conflict.conflict_id);
+    if (known) {
+      showNow(known, field, kept, call);
+      return known;
+    }
     const number = call?.mobile_no ?? "a call that is over";
     const where = call ? `#${conflict.call_id}` : `/history#${conflict.call_id}`;
     const problem = el("p", { class: "problem", role: "alert" });
@@ -75,11 +79,13 @@ export class ConflictList extends HTMLElement {
     const node = el("li", { "data-conflict": conflict.conflict_id },
       el("p", { class: "what" }, el("b", {}, fieldText(field)), " of ", el("a", { href: encodeURI(where) }, number)),
       el("dl", {}, ...side("Kept", field, kept), ...side("Not kept", field, lost)),
+      el("p", { class: "now small", hidden: true }),
       el("p", { class: "why small muted" }, whyText(conflict)),
       el("div", { class: "settle" },
         button("restore", { class: "restore" }, value.length <= SHORT ? `Put back “${value}”` : "Put it back"),
         button("dismiss", { class: "dismiss quiet" }, "Leave it so")),
       problem);
+    showNow(node, field, kept, call);
     this.#items.set(conflict.conflict_id, node);
     return node;
   }
@@ -98,6 +104,17 @@ export class ConflictList extends HTMLElement {
       button.removeAttribute("aria-busy");
     }
   }
+}
+
+/** Says what the value is by now, where that is known and it is not the one that was kept. */
+function showNow(node, field, kept, call) {
+  const isThere = field !== "admin_id" || call?.status === "TAKEOVER";
+  const value = (isThere && call?.[field]) || undefined;
+  const isChanged = Boolean(call) && call.status !== "ENDED" && field !== "deleted_at"
+    && valueText(field, { value }) !== valueText(field, kept);
+  const now = node.querySelector(".now");
+  now.hidden = !isChanged;
+  if (isChanged) setText(now, `Changed again since. Now: ${valueText(field, { value })}`);
 }
 
 function side(name, field, it) {

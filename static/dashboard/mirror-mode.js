@@ -12,8 +12,9 @@ export class MirrorMode extends HTMLElement {
   connectedCallback() {
     this.choices ??= el("fieldset", { class: "segments" }, el("legend", {}, "Changes made in Firebase come"));
     this.told ??= el("p", { class: "small", role: "status" });
-    this.by ??= el("p", { class: "small muted" });
-    this.append(this.choices, this.by, this.told);
+    this.by ??= el("span", { class: "small muted" });
+    this.back ??= el("button", { type: "button", class: "quiet", onclick: () => this.#ask(null) }, "As the settings say");
+    this.append(this.choices, el("p", {}, this.by, " ", this.back), this.told);
   }
 
   /** Shows the mode that the server tells, and who chose it; without one there is no switch. */
@@ -22,6 +23,7 @@ export class MirrorMode extends HTMLElement {
     this.hidden = typeof mode !== "string";
     if (this.hidden || this.#isAsking) return;
     setText(this.by, CHOSEN[sync.mode_by] ?? "");
+    this.back.hidden = sync.mode_by !== "person";
     if (mode !== this.#drawn) this.#draw(mode);
   }
 
@@ -42,9 +44,9 @@ export class MirrorMode extends HTMLElement {
     this.#isAsking = true;
     setText(this.told, "");
     try {
-      await post("/api/sync/mode", { mode });
+      const now = await post("/api/sync/mode", { mode });
       setText(this.told, "Switched.");
-      this.#drawn = mode;
+      this.#draw(now?.mode ?? mode ?? this.#drawn);
     } catch (err) {
       setText(this.told, err instanceof ApiError && err.status === 404
         ? "Not done: this server has no such switch. Set AURORA_REALTIME_SYNC and start it again."

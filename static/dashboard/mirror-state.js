@@ -9,7 +9,7 @@ import { get, post } from "/static/shared/api.js";
 import { announce } from "/static/shared/announce.js";
 import { el, setAttr, setText } from "/static/shared/dom.js";
 import { durationWords, timeText } from "/static/shared/time.js";
-import { costTable } from "/static/dashboard/mirror-cost.js";
+import { costParts } from "/static/dashboard/mirror-cost.js";
 import "/static/dashboard/mirror-mode.js";
 
 const FAILED_SHOWN = 20;
@@ -63,7 +63,7 @@ export class MirrorState extends HTMLElement {
       this.aside.hidden = aside.length === 0;
       this.aside.querySelector("ul").replaceChildren(...aside.slice(-FAILED_SHOWN).reverse().map((it) => el("li", {}, itemText(it))));
     });
-    this.#drawn("cost", sync?.cost, (cost) => this.costs.replaceChildren(...[costTable(cost)].filter(Boolean)));
+    this.#drawn("cost", sync?.cost, (cost) => this.costs.replaceChildren(...costParts(cost)));
   }
 
   /** Asks the server, for streams that have not told yet. */

@@ -156,6 +156,14 @@ async function conflicts(kim, lee) {
     await audit(kim, "/ with conflicts");
     await look(kim, "conflicts");
   });
+  await step("what was changed again meanwhile is shown, too", async () => {
+    await visible(item(kim, "Notes of"), "the notes");
+    check(await item(kim, "Notes of").locator(".now").isHidden(), "it looks changed again");
+    await notes(kim).fill("Corridor D");
+    await save(notes(kim)).click();
+    await visible(item(kim, "Notes of").locator(".now", { hasText: "Now: Corridor D" }), "what is there now", TOLD_MS);
+    check(await item(kim, "Who holds").locator(".now").isHidden(), "another one looks changed again");
+  });
   await step("one click puts a value back, for everybody, and the keyboard goes on", async () => {
     await item(kim, "Urgency of").getByRole("button", { name: /^Put back “NORMAL”/ }).focus();
     await kim.keyboard.press("Enter");
@@ -186,6 +194,7 @@ async function marked(kim) {
     await kim.goto(`${BASE}/history?status=any`);
     await kim.locator("#found .row-item .open", { hasText: LAMP }).click();
     await visible(kim.locator(".deed[data-source=firebase]", { hasText: "Sam wrote what was done: “Janitor told” in Firebase" }), "who did it, and where");
+    await visible(kim.locator(".message[data-role=admin]", { hasText: "The janitor is coming" }).locator(".place"), "where the words came from");
     await visible(kim.locator(".deed", { hasText: "Lee put back what had not been kept" }), "who put it back");
     await audit(kim, "/history with deeds from Firebase");
     await look(kim, "marked");
@@ -195,6 +204,7 @@ async function marked(kim) {
 /** The switch and the bill as they look once the server tells of them. */
 async function panel(page) {
   const asked = [];
+  const month = new Date().toISOString().slice(0, "2026-11".length);
   await page.route("**/api/sync", async (route) => route.fulfill({ json: {
     state: "unreachable", head_seq: 50, acked_seq: 8, pending: 42, lag_seconds: 75, listeners: 2,
     noticed: { found: "wiped", at: "2026-11-20T11:00:00.000Z" },
@@ -205,8 +215,16 @@ async function panel(page) {
       { seq: 8, path: "active_calls/call_01/admin_notes", reason: "400: not text", at: "2026-11-20T12:01:00.000Z" },
     ],
     cost: {
-      today: { requests: 1_234, paths: 5_678, bytes_up: 912_345, bytes_down: 45_678, bill_usd: 0.0012 },
-      month: { requests: 45_678, paths: 99_999, bytes_up: 123_456_789, bytes_down: 2_345_678, bill_usd: 1.5 },
+      since_start: {},
+      today: { requests: 1_234, paths: 5_678, bytes_up: 912_345, bytes_down: 45_678 },
+      days: [
+        { date: "2020-01-31", requests: 9, paths: 9, bytes_up: 9, bytes_down: 9 },
+        { date: `${month}-01`, requests: 44_444, paths: 90_000, bytes_up: 122_544_444, bytes_down: 2_300_000 },
+        { date: `${month}-02`, requests: 1_234, paths: 5_678, bytes_up: 912_345, bytes_down: 45_678 },
+      ],
+      stored_bytes: 12_345_678,
+      usd: { downloaded_today: 0.00005, downloaded_this_month: 1.5, stored_a_month: 0.06 },
+      per_call: { paths: 14.2, bytes_up: 3_210 },
     },
   } }));
   await page.route("**/api/sync/mode", async (route) => {
@@ -222,7 +240,7 @@ async function panel(page) {
     const card = page.locator("mirror-state .card");
     await visible(card.locator(".failed li").nth(1), "the refused items");
     const words = await card.innerText();
-    for (const wanted of ["42", "1 min 15 s", "Open listeners", "it was wiped", "no answer for 2 s", "17", "must be CRITICAL", "the rollout", "400: not text", "1,234", "912 kB", "123 MB", "$0.0012", "$1.50"]) {
+    for (const wanted of ["42", "1 min 15 s", "Open listeners", "it was wiped", "no answer for 2 s", "17", "must be CRITICAL", "the rollout", "400: not text", "1,234", "912 kB", "123 MB", "45,678", "under $0.01", "$1.50", "12.3 MB, $0.06", "14 values, 3.2 kB"]) {
       check(words.includes(wanted), `“${wanted}” is not in ${words}`);
     }
     await visible(page.getByRole("button", { name: "Try all again" }), "the button for all");

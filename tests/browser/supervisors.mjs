@@ -3,7 +3,8 @@
 //
 // Usage: BASE_URL=... TOKEN=... node supervisors.mjs
 // The database must refuse the third message of each conversation. Once the dashboard shows that,
-// this prints READY-FOR-MENDING and expects somebody to mend the database.
+// this prints READY-FOR-MENDING and expects somebody to mend the database. At READY-FOR-AN-EDIT
+// somebody called Sam must delete the call of the lamp there, which goes on.
 //
 // Exit code and environment: as dashboard.mjs and harness.mjs.
 
@@ -73,6 +74,7 @@ async function story() {
   await urgency(kim, lee);
   await filters(kim);
   await mirror(kim);
+  await edited(kim, lee);
   await step("ending a call is asked back, and everybody sees it", async () => {
     await open(lee, LAMP);
     await lee.getByRole("button", { name: "End call" }).click();
@@ -161,6 +163,21 @@ async function filters(kim) {
     await visible(row(kim, SMOKE), `the row of ${SMOKE}`);
     await kim.locator("#urgencies label", { hasText: "All" }).click();
     await visible(rows.nth(2), "all rows");
+  });
+}
+
+async function edited(kim, lee) {
+  const item = (page) => page.locator("conflict-list li", { hasText: LAMP });
+  await step("what somebody in Firebase may not do is shown at once, and settled for everybody", async () => {
+    console.log("READY-FOR-AN-EDIT");
+    for (const page of [kim, lee]) await visible(item(page), "the conflict", TOLD_MS);
+    const words = await item(lee).innerText();
+    for (const wanted of ["Deletion of", "not deleted", "Sam, in Firebase", "did not allow it"]) {
+      check(words.includes(wanted), `“${wanted}” is not in ${words}`);
+    }
+    await visible(row(lee, LAMP), "the call, which goes on");
+    await item(lee).getByRole("button", { name: /^Leave it so/ }).click();
+    for (const page of [kim, lee]) await hidden(page.locator("conflict-list"), "the conflict", TOLD_MS);
   });
 }
 

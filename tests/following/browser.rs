@@ -10,8 +10,8 @@ use aurora::domain::Field;
 use serde_json::json;
 
 use crate::fakes::rtdb::{Fault, Rtdb};
-use crate::harness::{Elsewhere, EventStream, TestApp};
-use crate::mirroring::{assert_equal, mirrored};
+use crate::harness::{Elsewhere, EventStream, TestApp, wait_until};
+use crate::mirroring::{assert_equal, mirrored, sync, until_synced};
 
 /// For the whole story, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -125,13 +125,22 @@ async fn two_supervisors_share_the_board_and_every_change_names_its_person() {
     let mut app = mirrored(&rtdb).spawn().await;
     let start = app.board().await.until("initial").await.id;
 
-    play(&mut app, &["supervisors.mjs"], async |_, line| {
-        if line == "READY-FOR-MENDING" {
-            rtdb.clear_faults();
+    play(&mut app, &["supervisors.mjs"], async |app, line| match line {
+        "READY-FOR-MENDING" => rtdb.clear_faults(),
+        "READY-FOR-AN-EDIT" => {
+            wait_until("it listens", async || sync(app).await["listening"] == true).await;
+            let calls = rtdb.value("active_calls");
+            let mut calls = calls.as_object().expect("there are calls").iter();
+            let (id, _) = calls.find(|it| it.1["mobile_no"] == "+15550102").expect("it is there");
+            let now = json!({ ".sv": "timestamp" });
+            let deletion = json!({ "deleted_at": now, "updated_by": "Sam", "updated_at": now });
+            rtdb.patch(&format!("active_calls/{id}"), &deletion);
         }
+        _ => {}
     })
     .await;
 
+    until_synced(&app).await;
     assert_equal(&app, &rtdb).await;
     let mut board = EventStream::open(&app, "/api/stream", start.as_deref()).await;
     for (name, by) in [("alert_acknowledged", "Kim"), ("call_updated", "Lee"), ("ended", "Lee")] {
@@ -160,6 +169,7 @@ async fn notes_conflicts_and_the_mirrors_panel_are_seen_to_in_a_browser() {
 
     play(&mut app, &["sides.mjs"], async |app, line| {
         if line == "READY-FOR-EDITS" {
+            app.said_elsewhere(lamp, "-OAbcdefghijklmnopq_", "The janitor is coming").await;
             app.edited_elsewhere(&[
                 there(fire, Field::AdminId, "Sam", 60_000),
                 there(fire, Field::Urgency, "NORMAL", -60_000),

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::fakes::rtdb::{Fault, Rtdb};
-use crate::harness::{TestApp, problem_code};
+use crate::harness::{TestApp, problem_code, wait_until};
 use crate::mirroring::{assert_equal, mirrored, sync, until_state, until_synced};
 use crate::streams::{act, whole_life};
 
@@ -218,4 +218,30 @@ async fn an_unreadable_place_stops_the_start_and_is_named() {
     let exit = app.try_restart().await.expect_err("unreadable is not empty");
 
     assert!(exit.stderr.contains("firebase.json"), "{}", exit.stderr);
+}
+
+#[tokio::test]
+async fn what_is_written_about_a_call_that_has_left_does_not_bring_it_back() {
+    let rtdb = Rtdb::start();
+    let app = mirrored(&rtdb).env("AURORA_ARCHIVE_AFTER_SECONDS", "0").spawn().await;
+    let call = app.say("+15550100", "There is a fire").await.call().to_owned();
+    let write = async |verb: &str, body: Value| {
+        let got = app.act(&format!("/api/call/{call}/{verb}"), &body).await;
+        assert!(got.status < 300, "{verb}: {}", got.text());
+    };
+    write("notes", json!({ "admin_id": "kim", "admin_notes": "Two people" })).await;
+    until_synced(&app).await;
+    assert_eq!(rtdb.value(&format!("active_calls/{call}/admin_notes")), "Two people");
+    write("end", json!({ "admin_id": "kim" })).await;
+    wait_until("the call has left the database", async || {
+        rtdb.value("active_calls").is_null() && rtdb.value("active_conversations").is_null()
+    })
+    .await;
+
+    write("notes", json!({ "admin_id": "kim", "admin_notes": "False alarm" })).await;
+    write("final-action", json!({ "admin_id": "kim", "final_action": "Nothing to do" })).await;
+    until_synced(&app).await;
+
+    assert_eq!(rtdb.value("active_calls"), Value::Null);
+    assert_eq!(app.call(&call).await["call"]["admin_notes"], "False alarm");
 }

@@ -187,11 +187,12 @@ fn deed(action: &Deed) -> String {
         "conflict_settled" => "What had been kept was left".to_owned(),
         other => format!("{other} {value}"),
     };
-    match (&action.by, action.source) {
-        (Some(by), Source::Aurora) => format!("{what} (by {by})"),
-        (Some(by), Source::Firebase) => format!("{what} (by {by}, in Firebase)"),
-        (None, Source::Firebase) => format!("{what} (in Firebase)"),
-        (None, Source::Aurora) => what,
+    let is_elsewhere = action.source.as_deref() == Some(Source::Firebase.as_str());
+    match (&action.by, is_elsewhere) {
+        (Some(by), false) => format!("{what} (by {by})"),
+        (Some(by), true) => format!("{what} (by {by}, in Firebase)"),
+        (None, true) => format!("{what} (in Firebase)"),
+        (None, false) => what,
     }
 }
 

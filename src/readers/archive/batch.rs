@@ -280,7 +280,7 @@ impl<'a> Batch<'a> {
                 what,
                 value,
                 by.map(Label::as_str),
-                codes::of_source(source_of(&record.event)),
+                source_of(&record.event)
             ])?;
         by.map_or(Ok(()), |by| self.took_part(row, by.as_str()))
     }
@@ -429,13 +429,14 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Where it was done. Of a conflict: where the value that went under was set.
-fn source_of(event: &Event) -> Source {
-    match event {
+/// Where something was done, if not here.
+fn source_of(event: &Event) -> Option<&'static str> {
+    let source = match event {
         Event::CallUpdated(it) => it.source,
         Event::CallEnded(it) => it.source,
         Event::CallDeleted(it) | Event::CallRestored(it) => it.source,
         Event::ConflictFound(it) => it.lost.source,
         _ => Source::Aurora,
-    }
+    };
+    (!source.is_here()).then(|| source.as_str())
 }

@@ -1,7 +1,7 @@
 //! Words of the domain as the numbers in `archive.db`. A number is never given to another word.
 
 use super::error::ArchiveError;
-use crate::domain::{AnsweredBy, CallStatus, EndReason, Medium, Role, Source, Urgency};
+use crate::domain::{AnsweredBy, CallStatus, EndReason, Medium, Role, Urgency};
 
 macro_rules! codes {
     ($to:ident, $from:ident, $word:ident, $($value:path = $code:literal),+) => {
@@ -47,7 +47,6 @@ codes!(
     AnsweredBy::Fallback = 2,
     AnsweredBy::Supervisor = 3
 );
-codes!(of_source, source, Source, Source::Aurora = 0, Source::Firebase = 1);
 
 /// An end's reason stands in words.
 pub fn end_reason(text: &str) -> Result<EndReason, ArchiveError> {

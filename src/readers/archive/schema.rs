@@ -80,7 +80,7 @@ CREATE TABLE supervisors (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX supervisors_of_call ON supervisors (call);
 
--- What was done to a call, by whom and where; `seq` is the record's.
+-- What was done to a call, by whom; `seq` is the record's.
 CREATE TABLE actions (
   call INTEGER NOT NULL,
   seq INTEGER NOT NULL,
@@ -88,7 +88,8 @@ CREATE TABLE actions (
   what TEXT NOT NULL,
   value TEXT,
   by TEXT,
-  source INTEGER NOT NULL,
+  -- Where it was done, if not here.
+  source TEXT,
   PRIMARY KEY (call, seq)
 ) STRICT, WITHOUT ROWID;
 

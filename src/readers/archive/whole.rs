@@ -14,8 +14,7 @@ use super::error::ArchiveError;
 use super::read::{self, CALL_COLUMNS, N_CALL_COLUMNS};
 use super::schema::VERSION;
 use crate::domain::{
-    Call, CallId, JournalId, MessageId, PhoneNumber, Position, Role, Seq, Source, Timestamp,
-    Urgency,
+    Call, CallId, JournalId, MessageId, PhoneNumber, Position, Role, Seq, Timestamp, Urgency,
 };
 
 /// The archive, to be read while a server may write it.
@@ -55,8 +54,8 @@ pub struct Deed {
     pub value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    #[serde(skip_serializing_if = "Source::is_here")]
-    pub source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 impl WholeCalls {
@@ -162,19 +161,17 @@ fn actions(db: &Connection, row: i64) -> Result<Vec<Deed>, ArchiveError> {
     let mut found = db.prepare_cached(
         "SELECT seq, at, what, value, by, source FROM actions WHERE call = ?1 ORDER BY seq",
     )?;
-    let mut rows = found.query([row])?;
-    let mut actions = Vec::new();
-    while let Some(row) = rows.next()? {
-        actions.push(Deed {
+    let actions = found.query_map([row], |row| {
+        Ok(Deed {
             seq: row.get(0)?,
             at: Timestamp::from_millis(row.get(1)?),
             what: row.get(2)?,
             value: row.get(3)?,
             by: row.get(4)?,
-            source: codes::source(row.get(5)?)?,
-        });
-    }
-    Ok(actions)
+            source: row.get(5)?,
+        })
+    })?;
+    Ok(actions.collect::<Result<_, _>>()?)
 }
 
 fn supervisors(db: &Connection, row: i64) -> Result<Vec<String>, ArchiveError> {

@@ -87,7 +87,10 @@ fn is_too_early(record: &Record, writes: &Writes) -> bool {
 fn is_too_late(record: &Record, is_here: &dyn Fn(CallId) -> bool) -> bool {
     match &record.event {
         Event::CallDeleted(it) | Event::CallRestored(it) => !is_here(it.call_id),
-        Event::CallUpdated(it) => it.legal_hold.is_some() && !is_here(it.call_id),
+        Event::CallUpdated(it) => {
+            let is_remark = it.admin_notes.is_some() || it.final_action.is_some();
+            (is_remark || it.legal_hold.is_some()) && !is_here(it.call_id)
+        }
         Event::ConflictFound(it) => !is_here(it.call_id),
         _ => false,
     }

@@ -2,22 +2,22 @@
 
 use rusqlite::Connection;
 
-use crate::domain::{Call, CallId, Source, Timestamp};
+use crate::domain::{Call, CallId, Timestamp};
 use crate::readers::archive::error::ArchiveError;
-use crate::readers::archive::{codes, read};
+use crate::readers::archive::read;
 
 /// Something that was done to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     pub at: Timestamp,
-    /// `takeover`, `handback`, `urgency`, `end`, `legal_hold`, `admin_notes`, `final_action`,
-    /// `deleted`, `restored`, `conflict`, `conflict_restored` or `conflict_settled`.
+    /// `takeover`, `handback`, `urgency`, `end`, `legal_hold`, `deleted` or `restored`.
     pub what: String,
     /// The new value, where there is one.
     pub value: Option<String>,
     /// Absent where no person did it.
     pub by: Option<String>,
-    pub source: Source,
+    /// Where, if not here: `firebase`.
+    pub source: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,16 +38,14 @@ pub fn actions(db: &Connection, id: CallId) -> Result<Vec<Action>, ArchiveError>
         "SELECT at, what, value, by, source FROM actions
          WHERE call = (SELECT id FROM calls WHERE call_id = ?1) ORDER BY seq",
     )?;
-    let mut rows = found.query([id.0.to_bytes()])?;
-    let mut actions = Vec::new();
-    while let Some(row) = rows.next()? {
-        actions.push(Action {
+    let actions = found.query_map([id.0.to_bytes()], |row| {
+        Ok(Action {
             at: Timestamp::from_millis(row.get(0)?),
             what: row.get(1)?,
             value: row.get(2)?,
             by: row.get(3)?,
-            source: codes::source(row.get(4)?)?,
-        });
-    }
-    Ok(actions)
+            source: row.get(4)?,
+        })
+    })?;
+    Ok(actions.collect::<Result<_, _>>()?)
 }
