@@ -43,6 +43,7 @@ use self::redelivery::{Delivery, Key, Redeliveries};
 use super::cards::Cards;
 use super::model::{Ask, Model, Speaker, Spoken};
 use super::triage::Triage;
+pub use crate::domain::RemoteClock;
 use crate::domain::{AnsweredBy, Call, CallId, CallStatus, Message, Role, Urgency};
 use crate::journal::{Committed, Journal, JournalError, Need};
 

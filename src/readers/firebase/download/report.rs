@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -93,6 +95,14 @@ impl Listening {
 
     pub fn mode(&self) -> Mode {
         self.told().mode
+    }
+
+    /// At which pace things are sent; `None`: at once.
+    pub fn pace(&self) -> Option<Duration> {
+        match self.told().mode {
+            Mode::Periodic(pause) => Some(pause),
+            Mode::Live | Mode::Off => None,
+        }
     }
 
     /// By how much the database's clock is ahead of ours.
