@@ -103,7 +103,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     );
     let (archive, archiving) = archive::start(&journal, &config.data_dir, config.archive_after)?;
     let mirror = Arc::new(MirrorLink::default());
-    start_mirror(&config, &journal, &mirror)?;
+    let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
+    let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
+    start_mirror(&config, &journal, &archive, &desk, &mirror)?;
     let live = {
         let mirror = Arc::clone(&mirror);
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
@@ -129,8 +131,6 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         Err(err) => warn!(error = %err, "An erasure that was begun waits."),
         Ok(_) => {}
     }
-    let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
-    let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits);
     start_listening(&config, &desk, &journal, &live, &mirror)?;
     if let Some(model) = model {
         tokio::spawn(async move {

@@ -12,6 +12,8 @@ mod client;
 mod convergence;
 #[path = "firebase/credentials.rs"]
 mod credentials;
+#[path = "firebase/listening.rs"]
+mod listening;
 #[path = "firebase/order.rs"]
 mod order;
 #[path = "firebase/outage.rs"]

@@ -1,6 +1,7 @@
 //! Those who follow the journal, each with where it stands.
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -9,14 +10,14 @@ use crossbeam_channel::Receiver;
 use tracing::warn;
 
 use crate::config::Config;
-use crate::conversation::desk::{Desk, DeskError};
-use crate::domain::{Call, Position};
+use crate::conversation::desk::{Desk, DeskError, RemoteClock};
+use crate::domain::{Call, CallId, Position};
 use crate::erasure;
 use crate::journal::Journal;
-use crate::readers::archive::{self, Archive};
+use crate::readers::archive::{self, Archive, Look};
 use crate::readers::firebase::{
-    self, ClientSettings, Credentials, Download, DownloadSettings, Here, Mirror, MirrorLink,
-    MirrorSettings, NotTaken, Target, Wishes,
+    self, ClientSettings, Credentials, Download, DownloadSettings, Gone, Here, Mirror, MirrorLink,
+    MirrorSettings, MirrorStatus, NotTaken, TakeIn, Target, Wishes,
 };
 use crate::readers::keeper::{self, Floor};
 use crate::readers::live::Live;
@@ -56,6 +57,8 @@ fn mirror_client(config: &Config) -> anyhow::Result<Option<ClientSettings>> {
 pub fn start_mirror(
     config: &Config,
     journal: &Arc<Journal>,
+    archive: &Archive,
+    desk: &Arc<Desk>,
     link: &MirrorLink,
 ) -> anyhow::Result<()> {
     let Some(client) = mirror_client(config)? else { return Ok(()) };
@@ -77,8 +80,12 @@ pub fn start_mirror(
             Vec::new()
         })
     };
-    let source = firebase::follow(Arc::clone(journal), config.node.as_str().into(), erased);
-    let mirror = Mirror::start(settings, source, journal.bell(), link.status())?;
+    let archive = archive.path().to_owned();
+    let archived = move |calls| archived_of(&archive, calls);
+    let gone = Gone { erased: Box::new(erased), archived: Arc::new(archived) };
+    let source = firebase::follow(Arc::clone(journal), config.node.as_str().into(), gone);
+    let take_in = taking_in(desk, link.status());
+    let mirror = Mirror::start(settings, source, journal.bell(), link.status(), take_in)?;
     link.started(mirror);
     Ok(())
 }
@@ -125,6 +132,36 @@ fn not_taken(err: DeskError) -> NotTaken {
         DeskError::CallEnded => NotTaken::Ended,
         other => NotTaken::Later(other.to_string()),
     }
+}
+
+/// Those of `calls` that are over and in the archive.
+fn archived_of(archive: &Path, mut calls: Vec<CallId>) -> Vec<CallId> {
+    let look = match Look::open(archive) {
+        Ok(Some(look)) => look,
+        Ok(None) => return Vec::new(),
+        Err(err) => {
+            warn!(error = %err, "Past calls stay in the database: the archive can't be asked.");
+            return Vec::new();
+        }
+    };
+    calls.retain(|id| matches!(look.call(*id), Ok(Some(call)) if !call.is_open()));
+    calls
+}
+
+/// For readers of the database: their way to the desk.
+fn taking_in(desk: &Arc<Desk>, status: Arc<MirrorStatus>) -> TakeIn {
+    let desk = Arc::clone(desk);
+    Box::new(move |remote, offset_ms| {
+        let clock = RemoteClock { acked_seq: status.acked_seq(), offset_ms };
+        let cant = |err: &dyn Display| format!("what was changed there can't be taken in: {err}");
+        // Of its own: the mirror's thread does not wait for the server's.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().build().map_err(|err| cant(&err))?;
+        match runtime.block_on(desk.take_in(remote, clock)) {
+            Ok(_) | Err(DeskError::NoSuchCall) => Ok(()),
+            Err(err) => Err(cant(&err)),
+        }
+    })
 }
 
 pub fn spawn_snapshot(

@@ -19,6 +19,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// Its name in the published format.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aurora => "aurora",
+            Self::Firebase => "firebase",
+        }
+    }
+
     pub fn is_here(&self) -> bool {
         *self == Self::Aurora
     }

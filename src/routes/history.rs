@@ -138,11 +138,13 @@ struct Done {
     action: String,
     value: Option<String>,
     by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
 }
 
 impl From<Action> for Done {
     fn from(it: Action) -> Self {
-        Self { timestamp: it.at, action: it.what, value: it.value, by: it.by }
+        Self { timestamp: it.at, action: it.what, value: it.value, by: it.by, source: it.source }
     }
 }
 

@@ -99,7 +99,8 @@ impl Site {
         let script = Arc::clone(&self.script);
         let source = move |after, limits| script.next(after, limits);
         let (settings, bell) = (self.settings.clone(), self.heard.clone());
-        let mirror = Mirror::start(settings, source, bell, Arc::clone(&self.status))?;
+        let status = Arc::clone(&self.status);
+        let mirror = Mirror::start(settings, source, bell, status, Box::new(|_, _| Ok(())))?;
         self.mirror = Some(mirror);
         Ok(())
     }
@@ -188,7 +189,12 @@ impl Script {
                 writes
             });
             let chunks = Box::new(chunks);
-            return Ok(Next::Reset(Reset { chunks, at_seq: head, first_at: None }));
+            return Ok(Next::Reset(Reset {
+                chunks,
+                at_seq: head,
+                first_at: None,
+                leave: Box::new(|_| Vec::new()),
+            }));
         }
         let mut writes = Writes::new();
         let mut last_seq = after.unwrap_or(0);
@@ -202,7 +208,7 @@ impl Script {
         if last_seq == after.unwrap_or(0) {
             return Ok(Next::Nothing);
         }
-        Ok(Next::Batch(Batch { writes, last_seq, first_at: None }))
+        Ok(Next::Batch(Batch { writes, last_seq, first_at: None, is_cut: false }))
     }
 }
 

@@ -92,7 +92,7 @@ async fn a_mode_that_somebody_chose_is_kept_and_the_environment_goes_before_the_
     until_listening(&app).await;
     assert_eq!(told(&app).await, is("live", "environment"));
     set_mode(&app, json!("periodic:60s")).await;
-    for end in [TestApp::kill, |it: &mut TestApp| drop(it.stop_gracefully())] {
+    for end in [TestApp::kill, |it: &mut TestApp| _ = it.stop_gracefully()] {
         end(&mut app);
         app.restart().await;
         assert_eq!(told(&app).await, is("periodic:60s", "person"));

@@ -42,18 +42,18 @@ pub async fn assert_equal(app: &TestApp, rtdb: &Rtdb) {
         let (here, there) = (here.as_object().unwrap_or(&none), there.as_object().unwrap_or(&none));
         assert_eq!(here.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>(), "{part}");
         for (id, value) in here {
-            assert_eq!(*value, plain(&there[id]), "{part}/{id}");
+            assert_eq!(*value, without_notes(&there[id]), "{part}/{id}");
         }
     }
 }
 
-/// An entry of the database without what is noted there for others who change it.
-fn plain(entry: &Value) -> Value {
-    let mut entry = entry.clone();
-    if let Some(fields) = entry.as_object_mut() {
-        fields.retain(|name, _| !["mirrored", "updated_at", "updated_by"].contains(&name.as_str()));
+/// Without what only the mirror needs.
+fn without_notes(call: &Value) -> Value {
+    let mut call = call.clone();
+    if let Some(call) = call.as_object_mut() {
+        call.retain(|name, _| !["mirrored", "updated_at", "updated_by"].contains(&name.as_str()));
     }
-    entry
+    call
 }
 
 /// What of `total.json` is published: without what a restart needs, and as the database keeps it,

@@ -8,7 +8,7 @@ use super::error::ArchiveError;
 use super::schema::MESSAGE_BITS;
 use crate::domain::{
     ByPerson, Call, CallEnded, CallId, CallStarted, CallStatus, CallUpdated, Conflict, Event,
-    Label, Message, Note, Record, Run, Seq, Side, Timestamp,
+    Label, Message, Note, Record, Run, Seq, Side, Source, Timestamp,
 };
 
 /// A transaction, and what gathers in it.
@@ -270,8 +270,8 @@ impl<'a> Batch<'a> {
     ) -> Result<(), ArchiveError> {
         self.db
             .prepare_cached(
-                "INSERT INTO actions (seq, call, at, what, value, by)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+                "INSERT INTO actions (seq, call, at, what, value, by, source)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
             )?
             .execute(params![
                 record.seq,
@@ -279,7 +279,8 @@ impl<'a> Batch<'a> {
                 record.at.as_millis(),
                 what,
                 value,
-                by.map(Label::as_str)
+                by.map(Label::as_str),
+                source_of(&record.event)
             ])?;
         by.map_or(Ok(()), |by| self.took_part(row, by.as_str()))
     }
@@ -425,4 +426,16 @@ impl<'a> Batch<'a> {
         self.db.commit()?;
         Ok(self.n_new)
     }
+}
+
+/// Where something was done, if not here.
+fn source_of(event: &Event) -> Option<&'static str> {
+    let source = match event {
+        Event::CallUpdated(it) => it.source,
+        Event::CallEnded(it) => it.source,
+        Event::CallDeleted(it) | Event::CallRestored(it) => it.source,
+        Event::ConflictFound(it) => it.lost.source,
+        _ => Source::Aurora,
+    };
+    (!source.is_here()).then(|| source.as_str())
 }

@@ -140,7 +140,9 @@ impl Store {
             [id.0.to_bytes()],
             |row| row.get(0),
         )?;
-        for (table, columns) in [("supervisors", "name"), ("actions", "seq, at, what, value, by")] {
+        for (table, columns) in
+            [("supervisors", "name"), ("actions", "seq, at, what, value, by, source")]
+        {
             let n = columns.split(',').count();
             let Ok(mut found) =
                 old.prepare_cached(&format!("SELECT {columns} FROM {table} WHERE call = ?1"))

@@ -88,6 +88,8 @@ CREATE TABLE actions (
   what TEXT NOT NULL,
   value TEXT,
   by TEXT,
+  -- Where it was done, if not here.
+  source TEXT,
   PRIMARY KEY (call, seq)
 ) STRICT, WITHOUT ROWID;
 

@@ -54,6 +54,8 @@ pub struct Deed {
     pub value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 impl WholeCalls {
@@ -157,7 +159,7 @@ fn last_admin(call: &Call) -> Option<MessageId> {
 
 fn actions(db: &Connection, row: i64) -> Result<Vec<Deed>, ArchiveError> {
     let mut found = db.prepare_cached(
-        "SELECT seq, at, what, value, by FROM actions WHERE call = ?1 ORDER BY seq",
+        "SELECT seq, at, what, value, by, source FROM actions WHERE call = ?1 ORDER BY seq",
     )?;
     let actions = found.query_map([row], |row| {
         Ok(Deed {
@@ -166,6 +168,7 @@ fn actions(db: &Connection, row: i64) -> Result<Vec<Deed>, ArchiveError> {
             what: row.get(2)?,
             value: row.get(3)?,
             by: row.get(4)?,
+            source: row.get(5)?,
         })
     })?;
     Ok(actions.collect::<Result<_, _>>()?)

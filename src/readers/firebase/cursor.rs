@@ -40,6 +40,9 @@ struct Kept {
     /// Journal that `acked_seq` counts in. `None`: nothing was sent yet.
     journal_id: Option<String>,
     acked_seq: u64,
+    /// The last position that was written there; records that concern nobody move only `acked_seq`.
+    #[serde(default)]
+    sent_seq: u64,
     /// The database it counts in. `None`: written before that was kept.
     #[serde(default)]
     database: Option<String>,
@@ -89,6 +92,15 @@ impl Cursor {
         self.kept.acked_seq = seq;
     }
 
+    /// The last position that the database acknowledged.
+    pub(super) fn sent_seq(&self) -> u64 {
+        self.kept.sent_seq
+    }
+
+    pub(super) fn set_sent(&mut self, seq: u64) {
+        self.kept.sent_seq = seq;
+    }
+
     /// The database that the position is in.
     pub(super) fn database(&self) -> Option<&str> {
         self.kept.database.as_deref()
@@ -110,7 +122,7 @@ impl Cursor {
     /// Forgets the position: nothing of the journal is known to be in the database.
     pub(super) fn forget_position(&mut self) {
         self.kept.journal_id = None;
-        self.kept.acked_seq = 0;
+        (self.kept.acked_seq, self.kept.sent_seq) = (0, 0);
     }
 
     /// How closely a person wants the database to be followed, if anybody said so.

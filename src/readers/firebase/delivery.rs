@@ -16,9 +16,11 @@ use tokio::runtime::Runtime;
 use tracing::warn;
 
 use super::client::{Ack, Client, WriteError};
+use super::contested::{Seen, TakeIn};
 use super::failed::{FailedItem, is_within};
 use super::meter::call_key;
 use super::patience::{Patience, Waited};
+use super::position::Watch;
 use super::progress::Progress;
 use super::writes::{Limits, Writes};
 
@@ -45,6 +47,10 @@ pub(super) struct Delivery {
     pub failed_changed: bool,
     /// Paths of erased calls, until the database has the record that erases them.
     pub forgotten: Vec<(u64, Vec<String>)>,
+    /// When to look whether the database is as we left it.
+    pub watch: Watch,
+    pub seen: Seen,
+    pub take_in: TakeIn,
 }
 
 impl Delivery {
@@ -61,6 +67,11 @@ impl Delivery {
         let mut pieces = vec![writes];
         let mut is_whole = true;
         while let Some(mut piece) = pieces.pop() {
+            // It may have been wiped in an outage that began with an earlier piece.
+            let flow = if seq.is_some() { self.check_position() } else { Flow::Done };
+            if flow != Flow::Done {
+                return flow;
+            }
             self.forget();
             piece.forget(|path| self.is_forgotten(path));
             if piece.n_paths() > 1 && piece.exceeds(self.limits) {
@@ -76,6 +87,7 @@ impl Delivery {
             let err = match self.send(piece.to_body(position)) {
                 Ok(_) => {
                     sent.acked(ticket, Instant::now());
+                    self.sent(carried);
                     self.accepted(&piece);
                     continue;
                 }
@@ -120,7 +132,7 @@ impl Delivery {
         }
     }
 
-    fn is_forgotten(&self, path: &str) -> bool {
+    pub(super) fn is_forgotten(&self, path: &str) -> bool {
         self.forgotten.iter().flat_map(|it| &it.1).any(|it| is_within(path, it))
     }
 
@@ -131,25 +143,15 @@ impl Delivery {
     fn set_aside(&mut self, piece: &Writes, carried: Option<u64>) -> Result<(), WriteError> {
         let position = self.position(carried.or(self.progress.acked()).unwrap_or(0));
         let own = Writes::new().to_body(Some((self.position_path.as_str(), &position)));
-        // Repeated by itself: in a flapping database the two may never succeed in a row.
-        while let Err(err) = self.send(own.clone()) {
-            if let WriteError::Refused { status, reason } = err {
-                let reason = format!("everything is refused with {status}: {reason}");
-                return Err(WriteError::Misconfigured { reason });
-            }
-            if self.patience.wait_out(&err) == Waited::Stop {
-                return Err(err);
-            }
+        if let Err(err) = self.persist(own)? {
+            let reason = format!("everything is refused with {err}");
+            return Err(WriteError::Misconfigured { reason });
         }
-        let carried = carried.map(|it| self.position(it));
-        let carried = carried.as_ref().map(|it| (self.position_path.as_str(), it));
-        let (status, reason) = match self.send(piece.to_body(carried)) {
-            Ok(_) => {
-                self.accepted(piece);
-                return Ok(());
-            }
-            Err(WriteError::Refused { status, reason }) => (status, reason),
-            Err(err) => return Err(err),
+        let carried_position = carried.map(|_| (self.position_path.as_str(), &position));
+        let Err(refused) = self.persist(piece.to_body(carried_position))? else {
+            self.sent(carried);
+            self.accepted(piece);
+            return Ok(());
         };
         self.patience.recovered();
         self.forget();
@@ -162,12 +164,12 @@ impl Delivery {
                     reason: "too many values were set aside; put them right and retry them".into(),
                 });
             }
-            warn!(seq, path, status, "Firebase refuses `{path}`; it is set aside.");
+            warn!(seq, path, error = %refused, "Firebase refuses `{path}`; it is set aside.");
             self.failed_changed = true;
             self.progress.set_aside(FailedItem {
                 seq,
                 path: path.to_owned(),
-                reason: format!("{status}: {reason}"),
+                reason: refused.to_string(),
                 at: Timestamp::now(),
                 value: value.clone(),
             });
@@ -175,7 +177,13 @@ impl Delivery {
         Ok(())
     }
 
-    fn accepted(&mut self, accepted: &Writes) {
+    fn sent(&mut self, position: Option<u64>) {
+        if let Some(seq) = position {
+            self.progress.cursor.set_sent(seq);
+        }
+    }
+
+    pub(super) fn accepted(&mut self, accepted: &Writes) {
         self.patience.recovered();
         self.failed_changed |= self.progress.settle(accepted);
         let meter = self.progress.status.meter();
@@ -187,29 +195,65 @@ impl Delivery {
         }
     }
 
+    /// Sends until it is in, or refused. By itself: in a flapping database several requests may
+    /// never succeed in a row.
+    ///
+    /// # Errors
+    /// The mirror is to end, or somebody has to act.
+    fn persist(&mut self, body: Bytes) -> Result<Result<(), WriteError>, WriteError> {
+        loop {
+            match self.send(body.clone()) {
+                Ok(_) => return Ok(Ok(())),
+                Err(err @ WriteError::Refused { .. }) => return Ok(Err(err)),
+                Err(err) if self.patience.wait_out(&err) == Waited::Stop => return Err(err),
+                Err(_) => {}
+            }
+        }
+    }
+
     fn position(&self, seq: u64) -> Value {
         let journal_id = &self.progress.journal_id;
         json!({"journal_id": journal_id, "seq": seq, "updated_at": {".sv": "timestamp"}})
     }
 
-    /// One request; cut short at the deadline.
     fn send(&mut self, body: Bytes) -> Result<Ack, WriteError> {
+        self.request(async |client| client.patch(body).await)
+    }
+
+    /// One request; cut short at the deadline.
+    pub(super) fn request<T>(
+        &mut self,
+        ask: impl AsyncFnOnce(&mut Client) -> Result<T, WriteError>,
+    ) -> Result<T, WriteError> {
         let mut deadline = self.patience.deadline.clone();
         let client = &mut self.client;
-        self.runtime.block_on(async move {
+        let done = self.runtime.block_on(async move {
             let stopped = async {
                 let at = deadline.wait_for(Option::is_some).await.ok().and_then(|it| *it);
                 tokio::time::sleep_until(at.unwrap_or_else(Instant::now).into()).await;
             };
             tokio::select! {
                 biased;
-                done = client.patch(body) => done,
+                done = ask(client) => done,
                 () = stopped => Err(WriteError::Temporary {
                     reason: "the server stops".to_owned(),
                     retry_after: None,
                 }),
             }
-        })
+        });
+        match &done {
+            Ok(_) => self.watch.heard(),
+            Err(WriteError::Temporary { .. }) => self.watch.lost(),
+            Err(_) => {}
+        }
+        done
+    }
+
+    pub(super) fn waited(&mut self, err: &WriteError) -> Flow {
+        match self.patience.wait_out(err) {
+            Waited::Stop => Flow::Stop,
+            Waited::Enough => Flow::Reread,
+        }
     }
 }
 

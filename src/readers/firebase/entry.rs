@@ -46,6 +46,7 @@ pub fn begin(writes: &mut Writes, id: CallId, call: Value, urgency: Urgency, sta
 
 /// The entry of a call as it is, field by field: what others put beside ours stays.
 pub fn whole(writes: &mut Writes, call: &Call, node: &str) {
+    writes.contest(call.id);
     let id = call.id.to_string();
     let published = PublishedCall::new(call, SyncStatus::Synced);
     if let Ok(Value::Object(fields)) = serde_json::to_value(&published) {
@@ -86,6 +87,7 @@ pub fn theirs(
     at: Timestamp,
     seq: Seq,
 ) {
+    writes.contest(id);
     let id = id.to_string();
     let published = match (field, value) {
         (_, None) => Value::Null,

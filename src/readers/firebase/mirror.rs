@@ -12,12 +12,14 @@ use tracing::error;
 
 use super::backoff::{Backoff, BackoffLimits};
 use super::client::{Client, ClientError, ClientSettings};
+use super::contested::{Seen, TakeIn};
 use super::cursor::{Cursor, CursorError};
 use super::delivery::Delivery;
 use super::download::Mode;
 use super::key::escape;
 use super::outage_log::OutageLog;
 use super::patience::{Command, Forget, Patience};
+use super::position::{Found, Watch};
 use super::progress::Progress;
 use super::status::MirrorStatus;
 use super::writer::{Next, SourceError, Writer};
@@ -44,6 +46,10 @@ pub struct MirrorSettings {
     pub save_every: Duration,
     /// Time for a last batch when the server stops; the next start sends the rest. Default 0.5 s.
     pub flush: Duration,
+    /// Time between two looks whether the database is as it was left. Default 60 s.
+    pub look_every: Duration,
+    /// A silence of the database after which it is looked at before anything is written. Default 5 s.
+    pub silence: Duration,
 }
 
 impl MirrorSettings {
@@ -63,6 +69,8 @@ impl MirrorSettings {
             outage_line_every: Duration::from_secs(60),
             save_every: Duration::from_secs(1),
             flush: Duration::from_millis(500),
+            look_every: Duration::from_secs(60),
+            silence: Duration::from_secs(5),
         }
     }
 }
@@ -91,6 +99,7 @@ impl Mirror {
     ///
     /// `source(after, limits)` gives what follows the sequence `after`, at most about `limits`; with
     /// `None` the database knows nothing of this journal. `bell` says that there may be more.
+    /// `take_in` gets what others changed of a call there, before it is written over.
     ///
     /// # Errors
     /// - [`MirrorError::Cursor`]: the position is there and can't be read
@@ -100,11 +109,18 @@ impl Mirror {
         source: S,
         bell: Receiver<()>,
         status: Arc<MirrorStatus>,
+        take_in: TakeIn,
     ) -> Result<Self, MirrorError>
     where
         S: FnMut(Option<u64>, Limits) -> Result<Next, SourceError> + Send + 'static,
     {
-        let cursor = Cursor::open(&settings.cursor_file)?;
+        let mut cursor = Cursor::open(&settings.cursor_file)?;
+        let database = settings.client.target.name();
+        let is_moved = cursor.database().is_some_and(|it| it != database);
+        if is_moved {
+            cursor.forget_position();
+        }
+        cursor.set_database(&database);
         let client = Client::new(settings.client, status.meter())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -149,8 +165,14 @@ impl Mirror {
                 limits: settings.limits,
                 failed_changed: false,
                 forgotten: Vec::new(),
+                watch: Watch::new(settings.look_every, settings.silence),
+                seen: Seen::default(),
+                take_in,
             },
         };
+        if is_moved {
+            writer.delivery.notice(Found::OtherDatabase);
+        }
         let run = move || {
             // A batch that was in flight is sent again, which is harmless.
             while catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {

@@ -8,10 +8,15 @@
 //!   reason and can be tried again.
 //! - Memory is bounded by one batch, however long an outage lasts.
 //! - What others change there comes back as soon as the database tells of it: see `download`.
+//! - What others may have changed is not written over unseen: a stream tells of it, or it is looked
+//!   at first (`contested.rs`).
+//! - A database that was wiped, restored or replaced is recognised and filled again (`position.rs`).
 
 mod auth;
 mod backoff;
 mod client;
+mod clock;
+mod contested;
 mod credentials;
 mod cursor;
 mod delivery;
@@ -25,6 +30,7 @@ mod meter;
 mod mirror;
 mod outage_log;
 mod patience;
+mod position;
 mod progress;
 mod source;
 mod status;
@@ -36,6 +42,8 @@ pub use backoff::BackoffLimits;
 pub use client::{
     Ack, Client, ClientError, ClientSettings, Etag, Found, MAX_BODY_BYTES, Put, WriteError,
 };
+pub use clock::Clock;
+pub use contested::TakeIn;
 pub use credentials::{Credentials, CredentialsError};
 pub use cursor::{Cursor, CursorError};
 pub use download::{
@@ -48,7 +56,8 @@ pub use key::escape;
 pub use link::{MirrorLink, forget_in_file};
 pub use meter::{CallTally, Day, Meter, Tally};
 pub use mirror::{Mirror, MirrorError, MirrorSettings};
-pub use source::{follow, put};
+pub use position::{Found as FoundThere, Noticed};
+pub use source::{Gone, follow, put};
 pub use status::{FailedLine, MirrorStatus, State, SyncReport, Trouble};
 pub use target::{Target, TargetError};
 pub use writer::{Batch, Next, Reset, SourceError};

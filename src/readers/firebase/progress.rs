@@ -42,6 +42,19 @@ impl Progress {
         self.unsaved_since.get_or_insert_with(Instant::now);
     }
 
+    /// The database says that it has only this; `None`: nothing that we know.
+    pub fn fall_back(&mut self, seq: Option<u64>) {
+        match seq {
+            Some(seq) => {
+                self.cursor.acknowledge(&self.journal_id, seq);
+                self.cursor.set_sent(seq);
+            }
+            None => self.cursor.forget_position(),
+        }
+        self.status.set_acked(seq.unwrap_or(0));
+        self.unsaved_since.get_or_insert_with(Instant::now);
+    }
+
     pub fn set_aside(&mut self, item: FailedItem) {
         self.cursor.failed_mut().set_aside(item);
     }

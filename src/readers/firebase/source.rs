@@ -3,6 +3,7 @@
 //! The one idea: a record holds values, so its writes need nothing but the record. Only when the
 //! database knows nothing of this journal is the state itself sent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -20,18 +21,25 @@ use crate::journal::{Journal, Reader};
 const STEP: usize = 64;
 const STEP_BYTES: usize = 256 * 1024;
 
-/// What follows a sequence, for [`super::Mirror::start`]. `erased`: the calls that were ever erased;
-/// a database that begins anew may still have them.
+/// What the journal does not tell of calls that the database may still have.
+pub struct Gone {
+    /// The calls that were ever erased.
+    pub erased: Box<dyn Fn() -> Vec<CallId> + Send>,
+    /// Those of the given calls that are over and in the archive.
+    pub archived: Arc<dyn Fn(Vec<CallId>) -> Vec<CallId> + Send + Sync>,
+}
+
+/// What follows a sequence, for [`super::Mirror::start`].
 pub fn follow(
     journal: Arc<Journal>,
     node: Arc<str>,
-    erased: impl Fn() -> Vec<CallId> + Send + 'static,
+    gone: Gone,
 ) -> impl FnMut(Option<Seq>, Limits) -> Result<Next, SourceError> + Send + 'static {
     let mut reader: Option<Reader> = None;
     move |after, limits| {
         let Some(after) = after.filter(|it| journal.holds_after(*it)) else {
             reader = None;
-            return Ok(Next::Reset(reset(&journal, Arc::clone(&node), erased(), limits)));
+            return Ok(Next::Reset(reset(&journal, Arc::clone(&node), &gone, limits)));
         };
         let reader = match &mut reader {
             Some(own) if own.position() == after => own,
@@ -40,21 +48,47 @@ pub fn follow(
         let (mut writes, mut first_at) = (Writes::new(), None);
         let last =
             |id, field| journal.view(|state| state.call(id)?.edits.last(field).map(|it| it.seq));
-        while !writes.is_full(limits) {
+        let is_here = |id| journal.view(|state| state.call(id).is_some());
+        let mut is_cut = false;
+        'batch: while !writes.is_full(limits) {
             let records = reader.next_batch(STEP, STEP_BYTES)?;
             if records.is_empty() {
                 break;
             }
             for record in &records {
+                if is_too_early(record, &writes) {
+                    *reader = journal.read_after(record.seq - 1);
+                    is_cut = true;
+                    break 'batch;
+                }
                 first_at.get_or_insert(record.at);
-                put(&mut writes, record, &last);
+                if !is_too_late(record, &is_here) {
+                    put(&mut writes, record, &last);
+                }
             }
         }
         if reader.position() == after {
             return Ok(Next::Nothing);
         }
+        // Nobody can take in any more what was changed of a call that has left.
+        writes.contest_only(is_here);
         let first_at = first_at.and_then(instant);
-        Ok(Next::Batch(Batch { writes, last_seq: reader.position(), first_at }))
+        Ok(Next::Batch(Batch { writes, last_seq: reader.position(), first_at, is_cut }))
+    }
+}
+
+/// A call leaves only once its last state is there: that has to be acknowledged first.
+fn is_too_early(record: &Record, writes: &Writes) -> bool {
+    matches!(&record.event, Event::CallArchived { call_id } if writes.has_call(*call_id))
+}
+
+/// What happens to a call in the archive happens there only: it has left the database.
+fn is_too_late(record: &Record, is_here: &dyn Fn(CallId) -> bool) -> bool {
+    match &record.event {
+        Event::CallDeleted(it) | Event::CallRestored(it) => !is_here(it.call_id),
+        Event::CallUpdated(it) => it.legal_hold.is_some() && !is_here(it.call_id),
+        Event::ConflictFound(it) => !is_here(it.call_id),
+        _ => false,
     }
 }
 
@@ -103,12 +137,12 @@ pub fn put(writes: &mut Writes, record: &Record, last: &dyn Fn(CallId, Field) ->
                 entry::ours(writes, it.call_id, it.field, value, at, stamp(record));
             }
         }
+        Event::CallArchived { call_id } => remove(writes, *call_id),
         Event::CallErased(it) => remove(writes, it.call_id),
         Event::CallImported(it) => whole(writes, it, &record.node),
         // Aurora's own business.
         Event::ConflictSettled(_)
         | Event::RunRecorded(_)
-        | Event::CallArchived { .. }
         | Event::RecordLost
         | Event::WordsHeard { .. }
         | Event::AlertRaised(_)
@@ -188,12 +222,14 @@ fn started(event: &CallStarted, record: &Record) -> Value {
     call
 }
 
-fn remove(writes: &mut Writes, id: CallId) {
+/// A call and its conversation leave.
+pub(super) fn remove(writes: &mut Writes, id: CallId) {
     writes.set_call(&id.to_string(), Value::Null);
     writes.set(&format!("active_conversations/{}", id.conversation()), Value::Null);
 }
 
-fn reset(journal: &Journal, node: Arc<str>, erased: Vec<CallId>, limits: Limits) -> Reset {
+fn reset(journal: &Journal, node: Arc<str>, gone: &Gone, limits: Limits) -> Reset {
+    let erased = (gone.erased)();
     let (state, at_seq) = journal.snapshot_at_head();
     let mut calls: Vec<Arc<Call>> = state.calls().cloned().collect();
     calls.sort_unstable_by_key(|it| it.id);
@@ -214,7 +250,12 @@ fn reset(journal: &Journal, node: Arc<str>, erased: Vec<CallId>, limits: Limits)
         }
         Some(writes)
     });
-    Reset { chunks: Box::new(chunks), at_seq, first_at }
+    let archived = Arc::clone(&gone.archived);
+    let leave = move |there: &BTreeSet<CallId>| {
+        let unknown = there.iter().copied().filter(|it| state.call(*it).is_none());
+        archived(unknown.collect())
+    };
+    Reset { chunks: Box::new(chunks), at_seq, first_at, leave: Box::new(leave) }
 }
 
 fn instant(at: Timestamp) -> Option<jiff::Timestamp> {

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::clock::Clock;
 use super::download::sent::Sent;
 use super::download::{Listening, ListeningReport, Mode};
 use super::failed::FailedItem;
 use super::meter::Meter;
+use super::position::Noticed;
 
 /// Why the mirror waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +43,14 @@ pub struct SyncReport {
     /// Age of the oldest record that is not yet in the database.
     pub lag_seconds: u64,
     pub failed: Vec<FailedLine>,
+    /// By how much the database's clock is ahead of ours, as far as that is known.
+    pub clock_offset_ms: i64,
     /// What comes from there.
     #[serde(flatten)]
     pub listening: ListeningReport,
+    /// The last time that the database was not as it was left: why all or a part was sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noticed: Option<Noticed>,
 }
 
 /// A failed item without its value, which may be what a caller said.
@@ -69,6 +76,7 @@ pub struct MirrorStatus {
     sent: Arc<Sent>,
     /// How closely a person wants it to be followed.
     wished: Mutex<Option<Mode>>,
+    clock: Arc<Clock>,
     /// Held for memory work only.
     told: Mutex<Told>,
 }
@@ -80,6 +88,7 @@ struct Told {
     reason: Option<String>,
     behind_since: Option<Timestamp>,
     failed: Arc<[FailedItem]>,
+    noticed: Option<Noticed>,
 }
 
 impl MirrorStatus {
@@ -101,6 +110,11 @@ impl MirrorStatus {
 
     pub fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.meter)
+    }
+
+    /// The database's clock, as far as its answers tell.
+    pub fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Whether what others change of calls is surely heard of, in the order of the database: then
@@ -184,7 +198,9 @@ impl MirrorStatus {
             pending,
             lag_seconds: u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0),
             failed: failed.collect(),
+            clock_offset_ms: self.clock.offset_ms(),
             listening: self.listening.report(),
+            noticed: told.noticed.clone(),
         }
     }
 
@@ -208,6 +224,14 @@ impl MirrorStatus {
     pub(super) fn set_trouble(&self, trouble: Option<(Trouble, String)>) {
         let mut told = self.told();
         (told.trouble, told.reason) = trouble.unzip();
+    }
+
+    pub(super) fn set_noticed(&self, noticed: Noticed) {
+        self.told().noticed = Some(noticed);
+    }
+
+    pub(super) fn noticed(&self) -> Option<Noticed> {
+        self.told().noticed.clone()
     }
 
     pub(super) fn set_failed(&self, failed: &[FailedItem]) {

@@ -1,5 +1,6 @@
 //! The sending loop: the same for history and for live records.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, after, never, select};
@@ -8,7 +9,9 @@ use jiff::Timestamp;
 use super::client::WriteError;
 use super::delivery::{Delivery, Flow};
 use super::patience::Waited;
+use super::source::remove;
 use super::writes::{Limits, Writes};
+use crate::domain::CallId;
 
 /// Why the source can't be read now. The mirror waits and asks again.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -30,6 +33,8 @@ pub struct Batch {
     pub last_seq: u64,
     /// Time of the first record in it, for the lag.
     pub first_at: Option<Timestamp>,
+    /// What comes next has to wait until this was acknowledged.
+    pub is_cut: bool,
 }
 
 /// The whole state as of a sequence.
@@ -39,7 +44,12 @@ pub struct Reset {
     pub at_seq: u64,
     /// Time of the oldest thing in it, for the lag; `None` if there is nothing in it.
     pub first_at: Option<Timestamp>,
+    /// Those of the calls there that have left since.
+    pub leave: Leave,
 }
+
+/// Of the calls that the database has, those that have left here.
+pub type Leave = Box<dyn FnOnce(&BTreeSet<CallId>) -> Vec<CallId> + Send>;
 
 /// The loop. `S` gives what follows a sequence; `None` asks it to start from nothing.
 pub(super) struct Writer<S> {
@@ -87,6 +97,10 @@ where
         if !is_stopping && self.rest() {
             return Flow::Done;
         }
+        let flow = self.delivery.check_position();
+        if flow != Flow::Done {
+            return flow;
+        }
         let after = self.delivery.progress.acked();
         let next = match (self.source)(after, self.delivery.limits) {
             Ok(Next::Batch(it)) if after.is_some_and(|after| it.last_seq <= after) => {
@@ -112,10 +126,14 @@ where
         }
     }
 
-    fn batch(&mut self, batch: Batch) -> Flow {
+    fn batch(&mut self, mut batch: Batch) -> Flow {
         let since = batch.first_at.unwrap_or_else(Timestamp::now);
         self.delivery.progress.status.set_behind_since(since);
         if !batch.writes.is_empty() {
+            let flow = self.delivery.deliver_contested(&mut batch.writes);
+            if flow != Flow::Done {
+                return flow;
+            }
             let flow = self.delivery.deliver(batch.writes, Some(batch.last_seq));
             if flow != Flow::Done {
                 return flow;
@@ -129,13 +147,25 @@ where
         if let Some(since) = reset.first_at {
             self.delivery.progress.status.set_behind_since(since);
         }
+        let there = match self.delivery.calls_there() {
+            Ok(there) => there,
+            Err(err) => return self.delivery.waited(&err),
+        };
         let mut is_empty = true;
         for chunk in reset.chunks {
             is_empty = false;
             // Without a position, as a crash in between has to begin the reset again.
-            if self.delivery.deliver(chunk, None) == Flow::Stop {
-                return Flow::Stop;
+            let flow = self.delivery.deliver_whole(chunk, &there);
+            if flow != Flow::Done {
+                return flow;
             }
+        }
+        let mut leaving = Writes::new();
+        for id in (reset.leave)(&there) {
+            remove(leaving.at(reset.at_seq), id);
+        }
+        if !leaving.is_empty() && self.delivery.deliver(leaving, None) == Flow::Stop {
+            return Flow::Stop;
         }
         loop {
             match self.delivery.deliver(Writes::new(), Some(reset.at_seq)) {
@@ -178,7 +208,8 @@ where
 
     /// Waits for the bell, for a command, or until the position has to be saved.
     fn idle(&mut self) -> Flow {
-        let due = self.delivery.progress.due_in().map_or_else(never, after);
+        let look_in = self.delivery.watch.due_in();
+        let due = after(self.delivery.progress.due_in().map_or(look_in, |it| it.min(look_in)));
         let patience = &mut self.delivery.patience;
         select! {
             recv(self.bell) -> ring => {

@@ -8,13 +8,15 @@
 //! # Not here
 //! Limits of the database on key length, depth and text: it refuses them, and the culprit is set aside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::failed::is_within;
 use super::key::escape;
+use crate::domain::CallId;
 
 /// How large a batch may become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,11 @@ pub struct Writes {
     entries: BTreeMap<String, Entry>,
     size_bytes: usize,
     seq: u64,
+    contested: BTreeSet<CallId>,
 }
+
+/// Calls of a batch that have to be looked at one by one.
+const MAX_CONTESTED: usize = 32;
 
 #[derive(Debug, Clone, PartialEq)]
 struct Entry {
@@ -66,6 +72,48 @@ impl Writes {
     pub fn set_call_field(&mut self, call_id: &str, field: &str, value: impl Into<Value>) {
         let path = format!("active_calls/{}/{}", escape(call_id), escape(field));
         self.put(path, value.into());
+    }
+
+    /// A value of the call is among those that others may have changed there.
+    pub fn contest(&mut self, call: CallId) {
+        self.contested.insert(call);
+    }
+
+    /// Calls of which values have to be looked at before they are written; not those that begin.
+    pub(super) fn contested(&self) -> impl Iterator<Item = CallId> {
+        let fields = |id: &CallId| {
+            let below = format!("active_calls/{id}/");
+            let from = (Bound::Included(below.as_str()), Bound::Unbounded);
+            let next = self.entries.range::<str, _>(from).next();
+            next.is_some_and(|(path, _)| path.starts_with(&below))
+        };
+        self.contested.iter().copied().filter(fields)
+    }
+
+    /// Whether anything of the call or its conversation is in it.
+    pub(super) fn has_call(&self, call: CallId) -> bool {
+        let paths = [format!("active_calls/{call}"), conversation(call)];
+        paths.iter().any(|path| {
+            let next = self.entries.range(path.clone()..).next();
+            next.is_some_and(|(it, _)| is_within(it, path))
+        })
+    }
+
+    /// Leaves the calls that have to be looked at to those that `may_be` there.
+    pub(super) fn contest_only(&mut self, may_be: impl Fn(CallId) -> bool) {
+        self.contested.retain(|it| may_be(*it));
+    }
+
+    /// Takes out what begins with `prefix`.
+    pub(super) fn take_below(&mut self, prefix: &str) -> Self {
+        let mut entries = self.entries.split_off(prefix);
+        let is_beyond = |path: &&String| !path.starts_with(prefix);
+        if let Some(beyond) = entries.keys().find(is_beyond).cloned() {
+            self.entries.append(&mut entries.split_off(&beyond));
+        }
+        let size_bytes = entries.values().map(|it| it.size_bytes).sum();
+        self.size_bytes -= size_bytes;
+        Self { entries, size_bytes, seq: self.seq, contested: BTreeSet::new() }
     }
 
     /// `active_conversations/{conversation_id}`, whole.
@@ -130,7 +178,9 @@ impl Writes {
 
     /// Whether a source should stop adding.
     pub fn is_full(&self, limits: Limits) -> bool {
-        self.n_paths() >= limits.max_paths || self.size_bytes >= limits.max_bytes
+        self.n_paths() >= limits.max_paths
+            || self.size_bytes >= limits.max_bytes
+            || self.contested.len() >= MAX_CONTESTED
     }
 
     /// Whether it has to be split before it is sent.
@@ -159,7 +209,7 @@ impl Writes {
     pub fn split_half(mut self) -> (Self, Self) {
         let middle = self.entries.keys().nth(self.n_paths().div_ceil(2)).cloned();
         let upper = middle.map_or_else(BTreeMap::new, |it| self.entries.split_off(&it));
-        let mut second = Self { entries: upper, size_bytes: 0, seq: self.seq };
+        let mut second = Self { entries: upper, seq: self.seq, ..Self::default() };
         for half in [&mut self, &mut second] {
             half.size_bytes = half.entries.values().map(|it| it.size_bytes).sum();
         }
@@ -219,6 +269,10 @@ impl Writes {
             }
         }
     }
+}
+
+fn conversation(call: CallId) -> String {
+    format!("active_conversations/{}", call.conversation())
 }
 
 /// Sets the node at `path` (escaped keys parted by `/`) inside `whole`; `null` removes it.

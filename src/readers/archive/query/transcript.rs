@@ -16,6 +16,8 @@ pub struct Action {
     pub value: Option<String>,
     /// Absent where no person did it.
     pub by: Option<String>,
+    /// Where, if not here: `firebase`.
+    pub source: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +35,7 @@ pub fn transcript(db: &Connection, id: CallId) -> Result<Option<Transcript>, Arc
 /// What was done to a call, in order.
 pub fn actions(db: &Connection, id: CallId) -> Result<Vec<Action>, ArchiveError> {
     let mut found = db.prepare_cached(
-        "SELECT at, what, value, by FROM actions
+        "SELECT at, what, value, by, source FROM actions
          WHERE call = (SELECT id FROM calls WHERE call_id = ?1) ORDER BY seq",
     )?;
     let actions = found.query_map([id.0.to_bytes()], |row| {
@@ -42,6 +44,7 @@ pub fn actions(db: &Connection, id: CallId) -> Result<Vec<Action>, ArchiveError>
             what: row.get(1)?,
             value: row.get(2)?,
             by: row.get(3)?,
+            source: row.get(4)?,
         })
     })?;
     Ok(actions.collect::<Result<_, _>>()?)

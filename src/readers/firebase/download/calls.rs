@@ -182,8 +182,8 @@ impl Calls {
         if self.measured_at.is_some_and(|it| it.elapsed() < every) {
             return Ok(());
         }
-        let offset_ms = clock::measure(&mut self.client, &self.shared.settings.node).await?;
-        self.shared.listening.set_offset(offset_ms);
+        let clock = self.shared.mirror.clock();
+        clock::measure(&mut self.client, &self.shared.settings.node, &clock).await?;
         self.measured_at = Some(Instant::now());
         Ok(())
     }
@@ -244,7 +244,9 @@ impl Calls {
         self.missing.remove(&id);
         let halves = shared.sent.look(id, entry, std::time::Instant::now());
         let path = format!("active_calls/{id}");
-        let Some((mut remote, mut problems)) = entry::look(id, entry, shared.now_there()) else {
+        let Some((mut remote, mut problems)) =
+            entry::look(id, entry, shared.mirror.clock().server_now())
+        else {
             let reason = "lacks `mirrored`, so that edits can't be told from what we wrote";
             let problem = Problem { path: path.clone(), reason };
             shared.set_aside(&problem);

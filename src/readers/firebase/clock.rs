@@ -1,0 +1,99 @@
+//! By how much the database's clock is ahead of ours, measured with each answer.
+//!
+//! The one idea: an answer says when it was made, to some resolution, and that was between our
+//! asking and our hearing. So each answer bounds the offset from both sides, and what many of them
+//! leave is far narrower than one.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+
+/// The offset as far as it is known. Shared; cheap.
+#[derive(Debug, Default)]
+pub struct Clock {
+    bounds_ms: Mutex<Option<(i64, i64)>>,
+}
+
+impl Clock {
+    /// Takes note of `said` by the database, cut off to `resolution`, in the answer to a request
+    /// that was made at `asked` and answered at `heard`, by our clock.
+    pub fn note(&self, said: Timestamp, resolution: Duration, asked: Timestamp, heard: Timestamp) {
+        let width_ms = i64::try_from(resolution.as_millis()).unwrap_or(0);
+        let least = said.as_millis() - heard.as_millis();
+        let most = said.as_millis() + width_ms - asked.as_millis();
+        if least > most {
+            return; // Our clock was set back while we waited.
+        }
+        let mut bounds = self.bounds_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        *bounds = match *bounds {
+            Some((low, high)) if low.max(least) <= high.min(most) => {
+                Some((low.max(least), high.min(most)))
+            }
+            // The first, or a clock was set.
+            _ => Some((least, most)),
+        };
+    }
+
+    /// Takes note of an answer that has just come, `took` after it was asked for.
+    pub fn note_answer(&self, date: Option<Timestamp>, took: Duration) {
+        let heard = now();
+        let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+        let asked = Timestamp::from_millis(heard.as_millis().saturating_sub(took_ms));
+        if let Some(said) = date {
+            // The `Date` of HTTP.
+            self.note(said, Duration::from_secs(1), asked, heard);
+        }
+    }
+
+    /// In the middle of what is possible; nothing as long as no answer came.
+    pub fn offset_ms(&self) -> i64 {
+        let bounds = *self.bounds_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        bounds.map_or(0, |(least, most)| least + (most - least) / 2)
+    }
+
+    /// Now, by the database's clock.
+    pub fn server_now(&self) -> Timestamp {
+        let now = now();
+        Timestamp::from_millis(now.as_millis().saturating_add(self.offset_ms()))
+    }
+}
+
+/// Now, by our clock.
+pub(super) fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: i64) -> Timestamp {
+        Timestamp::from_millis(1_763_640_000_000 + ms)
+    }
+
+    #[test]
+    fn many_coarse_answers_make_a_fine_offset() {
+        let (clock, ahead) = (Clock::default(), 123_456);
+        assert_eq!(clock.offset_ms(), 0);
+
+        for n in 0..200 {
+            let asked = n * 777;
+            let said = (asked + 20 + ahead) / 1000 * 1000;
+            clock.note(ms(said), Duration::from_secs(1), ms(asked), ms(asked + 40));
+        }
+
+        assert!((clock.offset_ms() - ahead).abs() <= 25, "{}", clock.offset_ms());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_measured_anew() {
+        let clock = Clock::default();
+        clock.note(ms(1_000), Duration::ZERO, ms(1_000), ms(1_010));
+
+        clock.note(ms(302_000), Duration::ZERO, ms(2_000), ms(2_010));
+        clock.note(ms(303_000), Duration::ZERO, ms(3_010), ms(3_000));
+
+        assert_eq!(clock.offset_ms(), 299_995);
+    }
+}
