@@ -100,6 +100,9 @@ pub struct Config {
     pub archive_after: Duration,
     /// `AURORA_RETENTION_DAYS`: how long ended calls stay, by urgency. Default: for ever.
     pub retention: Retention,
+    /// `AURORA_FIREBASE_PRICES`: what a GB costs in the mirror's database, in USD, for the bill.
+    /// Default `stored=5,downloaded=1`.
+    pub firebase_prices: FirebasePrices,
     /// `AURORA_UNDO_DAYS`: how long a deletion can be taken back. Default 30.
     pub undo_days: u32,
     /// `AURORA_WORKERS`: server threads. Default: one a core.
@@ -112,6 +115,13 @@ pub struct Retention {
     pub normal: Option<u32>,
     pub urgent: Option<u32>,
     pub critical: Option<u32>,
+}
+
+/// USD for a GB.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FirebasePrices {
+    pub stored: f64,
+    pub downloaded: f64,
 }
 
 #[derive(Debug, Clone)]
@@ -196,6 +206,7 @@ impl Config {
                 .into(),
             ),
             retention: retention(get("AURORA_RETENTION_DAYS"))?,
+            firebase_prices: prices(get("AURORA_FIREBASE_PRICES"))?,
             undo_days: number(get("AURORA_UNDO_DAYS"), "AURORA_UNDO_DAYS", 0, 36_500)?
                 .unwrap_or(30),
             workers: match number(get("AURORA_WORKERS"), "AURORA_WORKERS", 1, 1_024)? {
@@ -320,6 +331,25 @@ fn retention(value: Option<String>) -> Result<Retention, ConfigError> {
     Ok(retention)
 }
 
+fn prices(value: Option<String>) -> Result<FirebasePrices, ConfigError> {
+    let name = "AURORA_FIREBASE_PRICES";
+    let expected = "must be USD for a GB, such as stored=5,downloaded=1";
+    let mut prices = FirebasePrices { stored: 5.0, downloaded: 1.0 };
+    for part in list(value) {
+        let (what, usd) = part.split_once('=').ok_or_else(|| wrong(name, expected))?;
+        let usd: f64 = usd.trim().parse().map_err(|_| wrong(name, expected))?;
+        if !(0.0..=1e6).contains(&usd) {
+            return Err(wrong(name, expected));
+        }
+        match what.trim() {
+            "stored" => prices.stored = usd,
+            "downloaded" => prices.downloaded = usd,
+            _ => return Err(wrong(name, expected)),
+        }
+    }
+    Ok(prices)
+}
+
 fn node(value: Option<String>) -> Result<String, ConfigError> {
     let node = value.unwrap_or_else(|| "local".to_owned());
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -388,6 +418,7 @@ mod tests {
             ("AURORA_BIND", "localhost"),
             ("AURORA_CHECKPOINT_MIB", "16 MiB"),
             ("AURORA_NODE", "a b"),
+            ("AURORA_FIREBASE_PRICES", "stored=-1"),
             ("AURORA_SEGMENT_MIB", "0"),
             ("AURORA_SEGMENT_MIB", "1025"),
             ("AURORA_PUBLIC_URL", "ftp://x"),

@@ -29,6 +29,12 @@ pub struct Metrics {
     mirror_failed: Gauge,
     mirror_listeners: Gauge,
     mirror_set_aside: Gauge,
+    mirror_requests: Counter,
+    mirror_paths: Counter,
+    mirror_bytes_up: Counter,
+    mirror_bytes_down: Counter,
+    mirror_usd_month: Gauge<f64, AtomicU64>,
+    mirror_stored: Gauge,
     archive_lag: Gauge,
     archive_calls: Gauge,
     archive_bytes: Gauge,
@@ -96,19 +102,43 @@ impl Metrics {
             gauge("archive_healthy", "1 while the archive follows and nothing of it is missing");
         let writable = gauge("journal_writable", "1 while the disk takes writes");
         let kept = gauge("journal_kept_records", "Records kept in memory for a failing disk");
+        let mirror_stored = gauge("mirror_stored_bytes", "About what is in the database");
         let alerts = gauge("alerts", "Alerts that nobody has acknowledged");
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
             counter
         };
+        let mirror_requests = counter("mirror_requests", "Requests to the database");
+        let mirror_paths = counter("mirror_paths", "Values written to the database or read");
+        let mirror_bytes_up = counter("mirror_sent_bytes", "Bytes to the database");
+        let mirror_bytes_down =
+            counter("mirror_received_bytes", "Bytes from the database, which it bills");
+        let archive_failures = counter("archive_failures", "Failed tries to write the archive");
+        let bad_signatures = counter("bad_signatures", "Webhooks with a wrong signature");
+        let gaps = counter("stream_gaps", "Subscribers that were too far behind");
+        let journal_records = counter("journal_records", "Records written");
+        let journal_bytes = counter("journal_bytes", "Bytes written to the journal");
+        let journal_failures = counter("journal_failures", "Failed writes or syncs");
+        let mirror_usd_month = Gauge::<f64, AtomicU64>::default();
+        registry.register(
+            "mirror_month_usd",
+            "The bill of this month so far and of what is stored, in USD",
+            mirror_usd_month.clone(),
+        );
         Self {
-            bad_signatures: counter("bad_signatures", "Webhooks with a wrong signature"),
-            gaps: counter("stream_gaps", "Subscribers that were too far behind"),
-            journal_records: counter("journal_records", "Records written"),
-            journal_bytes: counter("journal_bytes", "Bytes written to the journal"),
-            journal_failures: counter("journal_failures", "Failed writes or syncs"),
-            archive_failures: counter("archive_failures", "Failed tries to write the archive"),
+            bad_signatures,
+            gaps,
+            journal_records,
+            journal_bytes,
+            journal_failures,
+            archive_failures,
+            mirror_requests,
+            mirror_paths,
+            mirror_bytes_up,
+            mirror_bytes_down,
+            mirror_usd_month,
+            mirror_stored,
             registry,
             open_calls,
             critical_calls,
@@ -147,6 +177,18 @@ impl Metrics {
         self.mirror_failed.set(signed(report.failed.len() as u64));
         self.mirror_listeners.set(signed(report.listening.listeners as u64));
         self.mirror_set_aside.set(signed(report.listening.set_aside.len() as u64));
+        let cost = super::sync::cost(context);
+        let total = cost.since_start;
+        for (counter, now) in [
+            (&self.mirror_requests, total.requests),
+            (&self.mirror_paths, total.paths),
+            (&self.mirror_bytes_up, total.bytes_up),
+            (&self.mirror_bytes_down, total.bytes_down),
+        ] {
+            counter.inc_by(now.saturating_sub(counter.get()));
+        }
+        self.mirror_usd_month.set(cost.usd.downloaded_this_month + cost.usd.stored_a_month);
+        self.mirror_stored.set(signed(cost.stored_bytes));
         let archive = context.archive.status(head);
         self.archive_lag.set(signed(archive.behind));
         self.archive_calls.set(signed(archive.calls));

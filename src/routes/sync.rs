@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use actix_web::web::{Data, Payload, ServiceConfig, get, post};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::Context;
 use super::body;
 use super::error::ApiError;
+use crate::config::FirebasePrices;
 use crate::domain::Seq;
-use crate::readers::firebase::{BadMode, Mode};
+use crate::readers::firebase::{BadMode, Cost, Mode, Prices, SyncReport};
+use crate::readers::snapshot;
 
 pub fn configure(service: &mut ServiceConfig) {
     service
@@ -23,7 +25,25 @@ pub fn configure(service: &mut ServiceConfig) {
 
 async fn sync(request: HttpRequest, context: Data<Context>) -> Result<HttpResponse, ApiError> {
     context.auth.supervisor(&request)?;
-    Ok(HttpResponse::Ok().json(context.mirror.report(context.journal.head())))
+    let report = context.mirror.report(context.journal.head());
+    let cost = cost(&context);
+    Ok(HttpResponse::Ok().json(Sync { report, cost }))
+}
+
+#[derive(Serialize)]
+struct Sync {
+    #[serde(flatten)]
+    report: SyncReport,
+    cost: Cost,
+}
+
+/// What the mirror costs. The calls that are in the database are those of `total.json`.
+pub fn cost(context: &Context) -> Cost {
+    let stored = std::fs::metadata(snapshot::path(&context.config.data_dir)).map(|it| it.len());
+    let stored = stored.ok().filter(|_| context.config.mirrors()).unwrap_or(0);
+    let FirebasePrices { stored: a_gb_stored, downloaded } = context.config.firebase_prices;
+    let prices = Prices { stored: a_gb_stored, downloaded };
+    Cost::of(&context.mirror.status().meter(), prices, stored)
 }
 
 #[derive(Default, Deserialize)]

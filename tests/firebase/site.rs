@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aurora::readers::firebase::{
     BackoffLimits, Batch, ClientSettings, Credentials, FailedItem, Limits, Mirror, MirrorError,
-    MirrorSettings, MirrorStatus, Next, Reset, SourceError, State, Target, Writes,
+    MirrorSettings, MirrorStatus, Next, Pace, Reset, SourceError, State, Target, Writes,
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::Timestamp;
@@ -73,6 +73,7 @@ impl Site {
         let mut settings = MirrorSettings::new(client, cursor_file, node, journal);
         settings.backoff =
             BackoffLimits { base: Duration::from_millis(5), cap: Duration::from_millis(40) };
+        settings.pace = Pace { per_second: 1e6, burst: 1e6 };
         let (bell, heard) = bounded(1);
         Self {
             rtdb,

@@ -16,6 +16,7 @@ use tracing::warn;
 use super::client::{Etag, Found, Put, WriteError};
 use super::delivery::{Delivery, Flow};
 use super::entry;
+use super::patience::Waited;
 use super::writes::{Writes, merge};
 use crate::domain::{CallId, RemoteCall};
 
@@ -50,9 +51,14 @@ impl Delivery {
             if self.seen.entries.contains_key(id) {
                 continue;
             }
-            match self.see(*id) {
-                Ok(is_changed) => is_new |= is_changed,
-                Err(err) => return self.waited(&err),
+            loop {
+                match self.see(*id) {
+                    Ok(is_changed) => break is_new |= is_changed,
+                    Err(err) => match self.again(&err) {
+                        Flow::Done => {}
+                        flow => return flow,
+                    },
+                }
             }
         }
         if is_new {
@@ -60,10 +66,16 @@ impl Delivery {
         }
         for id in calls {
             let Some((etag, present)) = self.seen.entries.remove(&id) else { continue };
-            match self.replace(id, &etag, present, writes) {
-                Ok(Flow::Done) => self.seen.n_mismatches = 0,
-                Ok(flow) => return flow,
-                Err(err) => return self.waited(&err),
+            loop {
+                match self.replace(id, &etag, &present, writes) {
+                    Ok(Flow::Done) => break self.seen.n_mismatches = 0,
+                    Ok(flow) => return flow,
+                    // If it was written all the same, the tag does not fit any more.
+                    Err(err) => match self.again(&err) {
+                        Flow::Done => {}
+                        flow => return flow,
+                    },
+                }
             }
         }
         Flow::Done
@@ -97,6 +109,16 @@ impl Delivery {
             }
             Err(err) => Err(err),
         }
+    }
+
+    /// Waits, and whether the same request is to be made again. By itself: in a flapping database
+    /// several requests may never succeed in a row.
+    fn again(&mut self, err: &WriteError) -> Flow {
+        if self.patience.wait_out(err) == Waited::Stop {
+            return Flow::Stop;
+        }
+        self.forget();
+        self.check_position()
     }
 
     /// Looks at the entry of a call; whether somebody changed something in it.
@@ -135,7 +157,7 @@ impl Delivery {
         &mut self,
         id: CallId,
         etag: &Etag,
-        present: Value,
+        present: &Value,
         writes: &mut Writes,
     ) -> Result<Flow, WriteError> {
         let prefix = format!("{}/", path(id));
@@ -146,7 +168,7 @@ impl Delivery {
             }
         }
         // As after a write of ours whose answer was lost.
-        if is_same(&present, &wanted) {
+        if is_same(present, &wanted) {
             let own = writes.take_below(&prefix);
             self.accepted(&own);
             return Ok(Flow::Done);
@@ -172,7 +194,6 @@ impl Delivery {
             // One of its values is refused, or something of others in it is: value by value it
             // turns out which.
             Err(WriteError::Refused { .. } | WriteError::Unreadable { .. }) => {}
-            // It may have been written: the next look tells.
             Err(err) => return Err(err),
         }
         Ok(Flow::Done)

@@ -18,6 +18,7 @@ use super::delivery::Delivery;
 use super::download::Mode;
 use super::key::escape;
 use super::outage_log::OutageLog;
+use super::pace::{Bucket, Pace};
 use super::patience::{Command, Forget, Patience};
 use super::position::{Found, Watch};
 use super::progress::Progress;
@@ -50,6 +51,7 @@ pub struct MirrorSettings {
     pub look_every: Duration,
     /// A silence of the database after which it is looked at before anything is written. Default 5 s.
     pub silence: Duration,
+    pub pace: Pace,
 }
 
 impl MirrorSettings {
@@ -71,6 +73,7 @@ impl MirrorSettings {
             flush: Duration::from_millis(500),
             look_every: Duration::from_secs(60),
             silence: Duration::from_secs(5),
+            pace: Pace::default(),
         }
     }
 }
@@ -140,6 +143,7 @@ impl Mirror {
             bell,
             source_is_broken: false,
             rests_until: None,
+            bucket: Bucket::new(settings.pace, Instant::now()),
             delivery: Delivery {
                 runtime,
                 client,

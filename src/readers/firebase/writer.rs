@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::client::WriteError;
 use super::delivery::{Delivery, Flow};
+use super::pace::Bucket;
 use super::patience::Waited;
 use super::source::remove;
 use super::writes::{Limits, Writes};
@@ -60,10 +61,14 @@ pub(super) struct Writer<S> {
     pub source_is_broken: bool,
     /// Everything was sent, and what comes now is sent together then.
     pub rests_until: Option<Instant>,
+    pub bucket: Bucket,
 }
 
 /// Wait after a panic, so that one that repeats does not keep a core busy.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// While a batch waits for its turn: how often to look for something that can't wait.
+const GLANCE: Duration = Duration::from_millis(100);
 
 impl<S> Writer<S>
 where
@@ -130,6 +135,14 @@ where
         let since = batch.first_at.unwrap_or_else(Timestamp::now);
         self.delivery.progress.status.set_behind_since(since);
         if !batch.writes.is_empty() {
+            let wait = self.bucket.wait(Instant::now());
+            if wait > Duration::ZERO && self.can_wait(&batch) {
+                return match self.delivery.patience.pause(wait.min(GLANCE)) {
+                    Waited::Enough => Flow::Reread,
+                    Waited::Stop => Flow::Done,
+                };
+            }
+            self.bucket.take(Instant::now());
             let flow = self.delivery.deliver_contested(&mut batch.writes);
             if flow != Flow::Done {
                 return flow;
@@ -141,6 +154,12 @@ where
         }
         self.delivery.progress.acknowledge(batch.last_seq);
         Flow::Done
+    }
+
+    fn can_wait(&self, batch: &Batch) -> bool {
+        let writes = &batch.writes;
+        let is_full = batch.is_cut || writes.is_full(self.delivery.limits);
+        !(is_full || writes.is_urgent() || self.delivery.patience.is_stopping())
     }
 
     fn reset(&mut self, reset: Reset) -> Flow {

@@ -39,6 +39,7 @@ pub struct Writes {
     size_bytes: usize,
     seq: u64,
     contested: BTreeSet<CallId>,
+    is_urgent: bool,
 }
 
 /// Calls of a batch that have to be looked at one by one.
@@ -77,6 +78,12 @@ impl Writes {
     /// A value of the call is among those that others may have changed there.
     pub fn contest(&mut self, call: CallId) {
         self.contested.insert(call);
+        self.is_urgent = true;
+    }
+
+    /// Whether somebody may wait for it: a person took a call over, it became urgent, or the like.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.is_urgent
     }
 
     /// Calls of which values have to be looked at before they are written; not those that begin.
@@ -113,7 +120,7 @@ impl Writes {
         }
         let size_bytes = entries.values().map(|it| it.size_bytes).sum();
         self.size_bytes -= size_bytes;
-        Self { entries, size_bytes, seq: self.seq, contested: BTreeSet::new() }
+        Self { entries, size_bytes, seq: self.seq, ..Self::default() }
     }
 
     /// `active_conversations/{conversation_id}`, whole.

@@ -140,7 +140,10 @@ fn write(asked: &Asked, body: &Bytes, shared: &Data<Shared>) -> Result<HttpRespo
     let mut node = Value::Null;
     shared.write(&asked.ns, method, &path, |root| {
         let changes = changes(asked, &path, &body, root)?;
-        let paths: Vec<String> = changes.iter().map(|(path, _)| path.join("/")).collect();
+        let mut paths: Vec<String> = changes.iter().map(|(path, _)| path.join("/")).collect();
+        if asked.method == Method::PUT {
+            changes.iter().for_each(|(path, it)| inside(&path.join("/"), it, &mut paths));
+        }
         if let Some((status, text)) = shared.faults().refusal(&paths, size_bytes) {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
             return Err(Answer::Refused(status, text));
@@ -155,6 +158,15 @@ fn write(asked: &Asked, body: &Bytes, shared: &Data<Shared>) -> Result<HttpRespo
         shown = tree::shown(&node);
     }
     Ok(success(asked, &shown, &node))
+}
+
+/// The paths of all that is inside a value.
+fn inside(path: &str, value: &Value, paths: &mut Vec<String>) {
+    for (key, it) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}/{key}");
+        inside(&path, it, paths);
+        paths.push(path);
+    }
 }
 
 /// The settled changes of a write to `path`, or why it is refused.

@@ -1,0 +1,148 @@
+//! Nobody's value is written over unseen, also while no stream tells of changes.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use aurora::domain::{Event, Urgency};
+use serde_json::{Value, json};
+
+use crate::fakes::rtdb::Fault;
+use crate::house::{House, call, entry_of};
+
+fn conflicts(house: &House) -> usize {
+    let mut reader = house.journal.read_after(0);
+    let records = reader.next_batch(10_000, 10_000_000).unwrap();
+    records.iter().filter(|it| matches!(it.event, Event::ConflictFound(_))).count()
+}
+
+/// As another dashboard would: it says who and when.
+fn someone_sets(house: &House, n: u64, field: &str, value: Value) {
+    house.rtdb.put(&format!("{}/{field}", entry_of(n)), value);
+    house.rtdb.put(&format!("{}/updated_by", entry_of(n)), json!("Ada at the phone"));
+    let now = jiff::Timestamp::now().as_millisecond();
+    house.rtdb.put(&format!("{}/updated_at", entry_of(n)), json!(now));
+}
+
+fn with_call() -> House {
+    let house = House::started();
+    house.begins(1);
+    house.until_synced();
+    house
+}
+
+#[test]
+fn a_value_that_somebody_set_in_an_outage_is_taken_in_before_ours_is_written() {
+    let house = with_call();
+    house.rtdb.go_down();
+    someone_sets(&house, 1, "urgency", json!("CRITICAL"));
+    someone_sets(&house, 1, "admin_notes", json!("ring the plant"));
+    house.urgency(1, Urgency::Urgent);
+
+    house.rtdb.come_back();
+    house.until_synced();
+
+    house.until_synced();
+    house.assert_equal();
+    assert_eq!(house.there(1, "urgency"), "CRITICAL");
+    assert_eq!(house.there(1, "admin_notes"), "ring the plant");
+    assert_eq!(conflicts(&house), 1, "ours went under, and that is written down");
+}
+
+#[test]
+fn nothing_is_taken_in_where_nobody_changed_anything() {
+    let house = with_call();
+
+    house.takes_over(1, "Kim");
+    house.until_synced();
+    house.urgency(1, Urgency::Critical);
+    house.until_synced();
+
+    house.assert_equal();
+    assert_eq!(house.n_taken.load(Ordering::SeqCst), 0);
+    let requests = house.rtdb.requests();
+    let puts: Vec<_> = requests.seen.iter().filter(|it| it.method == "PUT").collect();
+    assert_eq!(puts.len(), 2, "each in place of what was seen");
+}
+
+#[test]
+fn while_a_stream_is_good_nothing_is_read_first() {
+    let house = with_call();
+    house.status.set_stream_good(true);
+    let n_before = house.rtdb.requests().count();
+
+    house.takes_over(1, "Kim");
+    house.until_synced();
+
+    house.assert_equal();
+    assert_eq!(house.rtdb.requests().count(), n_before + 1);
+}
+
+#[test]
+fn somebody_who_changes_the_call_all_the_time_is_never_buried() {
+    let house = with_call();
+    let notes = |n: usize| format!("note {n}");
+    house.rtdb.set_fault(Fault::Slow(Duration::from_millis(3)));
+    let mut n_set = 0;
+    let mut last = Value::Null;
+    house.urgency(1, Urgency::Urgent);
+    house.takes_over(1, "Kim");
+    for n in 0..40 {
+        n_set = n;
+        someone_sets(&house, 1, "admin_notes", json!(notes(n)));
+        last = json!(notes(n));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    house.rtdb.clear_faults();
+    house.takes_over(1, "Lee");
+    house.until_synced();
+
+    house.assert_equal();
+    assert_eq!(house.there(1, "admin_notes"), last, "{n_set}");
+    assert_eq!(house.there(1, "admin_id"), "Lee");
+}
+
+#[test]
+fn an_answer_that_was_lost_is_known_again_as_our_own() {
+    let house = with_call();
+    house.rtdb.set_fault(Fault::Lying { times: 2 });
+
+    house.takes_over(1, "Kim");
+    house.until_synced();
+
+    house.assert_equal();
+    assert_eq!(house.n_taken.load(Ordering::SeqCst), 0);
+    assert_eq!(conflicts(&house), 0);
+}
+
+#[test]
+fn a_value_that_is_refused_is_set_aside_and_the_others_of_the_call_arrive() {
+    let house = with_call();
+    house.rtdb.set_fault(Fault::Poison("admin_id".into()));
+
+    house.takes_over(1, "Kim");
+    house.urgency(1, Urgency::Critical);
+    house.until_synced();
+
+    assert_eq!(house.there(1, "urgency"), "CRITICAL");
+    let failed = house.report().failed;
+    assert!(failed.iter().all(|it| it.path.ends_with("admin_id")), "{failed:?}");
+    assert!(!failed.is_empty());
+}
+
+#[test]
+fn an_entry_that_is_no_entry_any_more_does_not_stop_anything() {
+    for odd in [Value::Null, json!("gone"), json!([1, 2, 3]), json!({"mirrored": {"urgency": 7}})] {
+        let house = with_call();
+        house.begins(2);
+        house.until_synced();
+        house.rtdb.put(&entry_of(1), odd.clone());
+
+        house.urgency(1, Urgency::Critical);
+        house.urgency(2, Urgency::Critical);
+        house.until_synced();
+
+        assert_eq!(house.there(1, "urgency"), "CRITICAL", "{odd}");
+        assert_eq!(house.there(2, "urgency"), "CRITICAL", "{odd}");
+        assert_eq!(house.journal.view(|it| it.call(call(1)).unwrap().urgency), Urgency::Critical);
+    }
+}
