@@ -18,6 +18,8 @@ mod convergence;
 mod credentials;
 #[path = "firebase/hour.rs"]
 mod hour;
+#[path = "firebase/listening.rs"]
+mod listening;
 #[path = "firebase/order.rs"]
 mod order;
 #[path = "firebase/outage.rs"]

@@ -102,7 +102,8 @@ pub fn start_listening(
     link: &MirrorLink,
 ) -> anyhow::Result<()> {
     let environment = config.realtime_sync.as_deref().map(str::parse).transpose();
-    let wishes = Wishes { person: None, environment: environment.context("AURORA_REALTIME_SYNC")? };
+    let environment = environment.context("AURORA_REALTIME_SYNC")?;
+    let wishes = Wishes { person: link.status().wished(), environment };
     let Some(client) = mirrored_to(config)? else { return Ok(()) };
     let settings = DownloadSettings::new(client, config.node.clone(), wishes);
     let here = here(desk, journal);

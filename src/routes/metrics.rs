@@ -27,6 +27,8 @@ pub struct Metrics {
     mirror_lag: Gauge,
     mirror_lag_seconds: Gauge,
     mirror_failed: Gauge,
+    mirror_listeners: Gauge,
+    mirror_set_aside: Gauge,
     mirror_requests: Counter,
     mirror_paths: Counter,
     mirror_bytes_up: Counter,
@@ -99,6 +101,9 @@ impl Metrics {
         let mirror_lag_seconds =
             gauge("mirror_lag_seconds", "Age of the oldest record that is not mirrored");
         let mirror_failed = gauge("mirror_failed_items", "Items that Firebase refused for good");
+        let mirror_listeners = gauge("mirror_listeners", "Open streams from Firebase");
+        let mirror_set_aside =
+            gauge("mirror_set_aside_items", "What others wrote in Firebase and can't be taken");
         let archive_lag = gauge("archive_lag_records", "Records that the archive is behind");
         let archive_calls = gauge("archive_calls", "Calls in the archive");
         let archive_bytes = gauge("archive_bytes", "Size of the archive on disk");
@@ -165,6 +170,8 @@ impl Metrics {
             mirror_lag,
             mirror_lag_seconds,
             mirror_failed,
+            mirror_listeners,
+            mirror_set_aside,
             archive_lag,
             archive_calls,
             archive_bytes,
@@ -198,6 +205,8 @@ impl Metrics {
         self.mirror_lag.set(signed(report.pending));
         self.mirror_lag_seconds.set(signed(report.lag_seconds));
         self.mirror_failed.set(signed(report.failed.len() as u64));
+        self.mirror_listeners.set(signed(report.listening.listeners as u64));
+        self.mirror_set_aside.set(signed(report.listening.set_aside.len() as u64));
         let cost = super::sync::cost(context);
         let total = cost.since_start;
         for (counter, now) in [

@@ -1,19 +1,26 @@
-//! The mirror's state, and trying again what it refused.
+//! The mirror's state, trying again what it refused, and how closely the database is followed.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::{Data, Payload, ServiceConfig, get, post};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use super::Context;
 use super::body;
 use super::error::ApiError;
 use crate::config::FirebasePrices;
 use crate::domain::Seq;
-use crate::readers::firebase::{Cost, Prices, SyncReport};
+use crate::readers::firebase::{BadMode, Cost, Mode, Prices, SyncReport};
 use crate::readers::snapshot;
 
 pub fn configure(service: &mut ServiceConfig) {
-    service.route("/api/sync", get().to(sync)).route("/api/sync/retry", post().to(retry));
+    service
+        .route("/api/sync", get().to(sync))
+        .route("/api/sync/retry", post().to(retry))
+        .route("/api/sync/mode", post().to(set_mode));
 }
 
 async fn sync(request: HttpRequest, context: Data<Context>) -> Result<HttpResponse, ApiError> {
@@ -55,4 +62,37 @@ async fn retry(
         if body.is_empty() { Retry::default() } else { body::json(request.headers(), &body)? };
     let retrying = context.mirror.retry(seq);
     Ok(HttpResponse::Accepted().json(serde_json::json!({ "retrying": retrying })))
+}
+
+/// How long a choice may take to be on disk; it counts at once.
+const KEPT_WITHIN: Duration = Duration::from_secs(2);
+
+#[derive(Deserialize)]
+struct Wish {
+    /// `null`: as the environment or the rollout says.
+    mode: Option<String>,
+}
+
+async fn set_mode(
+    request: HttpRequest,
+    payload: Payload,
+    context: Data<Context>,
+) -> Result<HttpResponse, ApiError> {
+    context.auth.supervisor(&request)?;
+    let body = body::read(request.headers(), payload).await?;
+    let Wish { mode } = body::json(request.headers(), &body)?;
+    let mode: Option<Mode> = mode
+        .map(|it| it.parse().map_err(|err: BadMode| ApiError::Invalid(format!("`mode` {err}"))))
+        .transpose()?;
+    let link = Arc::clone(&context.mirror);
+    let kept = spawn_blocking(move || link.wish(mode, KEPT_WITHIN)).await.ok().flatten();
+    let kept = kept.ok_or_else(|| {
+        ApiError::Invalid("there is no database to follow: set FIREBASE_DATABASE_URL".to_owned())
+    })?;
+    let report = context.mirror.report(context.journal.head());
+    Ok(HttpResponse::Ok().json(serde_json::json!({
+        "mode": report.listening.mode,
+        "mode_by": report.listening.mode_by,
+        "kept": kept,
+    })))
 }

@@ -14,6 +14,7 @@ mod edits;
 mod kill_points;
 mod limits;
 mod line;
+mod listeners;
 mod mirror;
 mod mirroring;
 mod outage;

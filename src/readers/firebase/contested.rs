@@ -176,6 +176,8 @@ impl Delivery {
         let body = Bytes::from(wanted.to_string());
         match self.request(async |client| client.put_if(&path(id), etag, body).await) {
             Ok(Put::Done(_)) => {
+                // It is told of in one event.
+                self.progress.status.sent().forget(id);
                 let own = writes.take_below(&prefix);
                 self.accepted(&own);
             }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::download::Mode;
 use super::failed::FailedItems;
 use super::meter::Day;
 use crate::domain::Position;
@@ -50,6 +51,9 @@ struct Kept {
     /// What the traffic came to, by day.
     #[serde(default)]
     days: Vec<Day>,
+    /// How closely a person wants the database to be followed.
+    #[serde(default)]
+    mode: Option<String>,
 }
 
 impl Cursor {
@@ -119,6 +123,15 @@ impl Cursor {
     pub(super) fn forget_position(&mut self) {
         self.kept.journal_id = None;
         (self.kept.acked_seq, self.kept.sent_seq) = (0, 0);
+    }
+
+    /// How closely a person wants the database to be followed, if anybody said so.
+    pub fn mode(&self) -> Option<Mode> {
+        self.kept.mode.as_ref()?.parse().ok()
+    }
+
+    pub(super) fn set_mode(&mut self, mode: Option<Mode>) {
+        self.kept.mode = mode.map(|it| it.to_string());
     }
 
     pub fn failed(&self) -> &FailedItems {

@@ -112,6 +112,14 @@ impl Delivery {
         Flow::Done
     }
 
+    /// Puts on disk what somebody waits for.
+    pub fn save_if_asked(&mut self) {
+        for reply in std::mem::take(&mut self.patience.saves) {
+            // Whoever asked may have stopped waiting.
+            let _ = reply.try_send(self.progress.save());
+        }
+    }
+
     /// Lets go of what was asked to be forgotten.
     pub fn forget(&mut self) {
         let acked = self.progress.acked().unwrap_or(0);

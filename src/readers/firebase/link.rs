@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::cursor::{Cursor, CursorError};
-use super::download::Download;
+use super::download::{Download, Mode};
 use super::key::escape;
 use super::mirror::Mirror;
 use super::run::run_path;
@@ -33,6 +33,16 @@ impl MirrorLink {
     /// The other way has begun, too.
     pub fn listens(&self, download: Download) {
         *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(download);
+    }
+
+    /// Follows the database as closely as a person wants; whether that is kept over a restart.
+    /// `None` if there is none. Blocks.
+    pub fn wish(&self, mode: Option<Mode>, patience: Duration) -> Option<bool> {
+        let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        listening.as_ref()?.choose(mode);
+        drop(listening);
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map(|it| it.wish(mode, patience))
     }
 
     /// The answer of `/api/sync`, given the journal's head.

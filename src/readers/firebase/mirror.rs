@@ -15,6 +15,7 @@ use super::client::{Client, ClientError, ClientSettings};
 use super::contested::{Seen, TakeIn};
 use super::cursor::{Cursor, CursorError};
 use super::delivery::Delivery;
+use super::download::Mode;
 use super::key::escape;
 use super::outage_log::OutageLog;
 use super::pace::{Bucket, Pace};
@@ -132,6 +133,7 @@ impl Mirror {
         let (deadline, seen) = watch::channel(None);
         let acked_seq = cursor.position_in(&settings.journal_id).unwrap_or(0);
         status.meter().resume(cursor.days());
+        status.wish(cursor.mode());
         status.switch(true);
         status.set_acked(acked_seq);
         status.set_saved(acked_seq);
@@ -140,6 +142,7 @@ impl Mirror {
             source,
             bell,
             source_is_broken: false,
+            rests_until: None,
             bucket: Bucket::new(settings.pace, Instant::now()),
             delivery: Delivery {
                 runtime,
@@ -160,6 +163,7 @@ impl Mirror {
                     deadline: seen,
                     retries: Vec::new(),
                     forgets: Vec::new(),
+                    saves: Vec::new(),
                 },
                 position_path: format!("aurora/mirror/{}", escape(&settings.node)),
                 limits: settings.limits,
@@ -209,6 +213,16 @@ impl Mirror {
         let (reply, answer) = bounded(1);
         let command = Command::Forget(Forget { paths, seq, reply });
         self.commands.send_deadline(command, deadline).is_ok()
+            && answer.recv_deadline(deadline) == Ok(true)
+    }
+
+    /// Follows the database as closely as a person wants from now on. Blocks until that is on disk;
+    /// whether it is, within `patience`: it counts in any case, and is saved when that works.
+    pub fn wish(&self, mode: Option<Mode>, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        self.status.wish(mode);
+        let (reply, answer) = bounded(1);
+        self.commands.send_deadline(Command::Save(reply), deadline).is_ok()
             && answer.recv_deadline(deadline) == Ok(true)
     }
 

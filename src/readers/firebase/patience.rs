@@ -21,6 +21,8 @@ pub(super) enum Command {
     Retry(Option<u64>),
     /// Let go of what was refused of erased calls.
     Forget(Forget),
+    /// Put the position on disk, and what is kept with it; whether it is there.
+    Save(Sender<bool>),
     /// Look at the deadline.
     Stop,
 }
@@ -53,6 +55,8 @@ pub(super) struct Patience {
     pub deadline: watch::Receiver<Option<Instant>>,
     pub retries: Vec<Option<u64>>,
     pub forgets: Vec<Forget>,
+    /// Who waits for the position to be on disk.
+    pub saves: Vec<Sender<bool>>,
 }
 
 impl Patience {
@@ -117,6 +121,7 @@ impl Patience {
         let which = match command {
             Some(Command::Retry(which)) => which,
             Some(Command::Forget(it)) => return self.forgets.push(it),
+            Some(Command::Save(reply)) => return self.saves.push(reply),
             Some(Command::Stop) | None => return,
         };
         if self.retries.len() >= MAX_RETRIES {

@@ -72,6 +72,9 @@ impl Progress {
 
     /// How long until something has to be saved; `None` if all is.
     pub fn due_in(&self) -> Option<Duration> {
+        if self.cursor.mode() != self.status.wished() && self.unsaved_since.is_none() {
+            return Some(Duration::ZERO);
+        }
         let since = self.unsaved_since?;
         Some(self.save_every.saturating_sub(since.elapsed()))
     }
@@ -92,19 +95,23 @@ impl Progress {
     }
 
     /// Saves what is not on disk. A failure is told and tried again later.
-    pub fn save(&mut self) {
+    /// Whether it is on disk.
+    pub fn save(&mut self) -> bool {
         self.cursor.set_days(self.status.meter().days());
+        self.cursor.set_mode(self.status.wished());
         match self.cursor.save() {
             Ok(()) => {
                 self.unsaved_since = None;
                 self.log.succeeded(Instant::now());
                 self.status.set_saved(self.acked().unwrap_or(0));
+                true
             }
             Err(err) => {
                 self.unsaved_since = Some(Instant::now());
                 if self.log.failed(Trouble::Refused, Instant::now()).is_some() {
                     error!(error = %err, "The mirror's position can't be saved.");
                 }
+                false
             }
         }
     }

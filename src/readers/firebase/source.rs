@@ -272,8 +272,13 @@ fn instant(at: Timestamp) -> Option<jiff::Timestamp> {
 }
 
 fn whole(writes: &mut Writes, call: &Call, node: &str) {
-    let (id, conversation) = (call.id.to_string(), call.conversation_id().to_string());
     entry::whole(writes, call, node);
+    words(writes, call);
+}
+
+/// What was said in a call.
+pub(super) fn words(writes: &mut Writes, call: &Call) {
+    let (id, conversation) = (call.id.to_string(), call.conversation_id().to_string());
     writes.set(&format!("active_conversations/{conversation}/call_id"), id);
     for message in &call.messages {
         let message_id = message.id.to_string();

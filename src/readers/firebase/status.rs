@@ -1,6 +1,5 @@
 //! What others may know about the mirror: the answer of `/api/sync`, and what is behind the cursor.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,11 +8,10 @@ use serde::Serialize;
 
 use super::clock::Clock;
 use super::download::sent::Sent;
-use super::download::{Listening, ListeningReport};
+use super::download::{Listening, ListeningReport, Mode};
 use super::failed::FailedItem;
 use super::meter::Meter;
 use super::position::Noticed;
-use crate::domain::CallId;
 
 /// Why the mirror waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +43,8 @@ pub struct SyncReport {
     /// Age of the oldest record that is not yet in the database.
     pub lag_seconds: u64,
     pub failed: Vec<FailedLine>,
+    /// By how much the database's clock is ahead of ours, as far as that is known.
+    pub clock_offset_ms: i64,
     /// What comes from there.
     #[serde(flatten)]
     pub listening: ListeningReport,
@@ -74,8 +74,8 @@ pub struct MirrorStatus {
     listening: Arc<Listening>,
     /// What was sent lately, to know its echo.
     sent: Arc<Sent>,
-    /// Calls whose entries are to be written anew.
-    wanted: Mutex<BTreeSet<CallId>>,
+    /// How closely a person wants it to be followed.
+    wished: Mutex<Option<Mode>>,
     clock: Arc<Clock>,
     /// Held for memory work only.
     told: Mutex<Told>,
@@ -136,9 +136,13 @@ impl MirrorStatus {
         Arc::clone(&self.sent)
     }
 
-    /// Has the entry of a call written anew: somebody removed it.
-    pub(super) fn want_again(&self, id: CallId) {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    /// How closely a person wants the database to be followed, if anybody said so.
+    pub fn wished(&self) -> Option<Mode> {
+        *self.wished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wish(&self, mode: Option<Mode>) {
+        *self.wished.lock().unwrap_or_else(PoisonError::into_inner) = mode;
     }
 
     /// Why it waits, in words, if it does. Holds no secret and nothing that a caller said.
@@ -194,6 +198,7 @@ impl MirrorStatus {
             pending,
             lag_seconds: u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0),
             failed: failed.collect(),
+            clock_offset_ms: self.clock.offset_ms(),
             listening: self.listening.report(),
             noticed: told.noticed.clone(),
         }

@@ -59,6 +59,8 @@ pub(super) struct Writer<S> {
     pub delivery: Delivery,
     /// Whether the last reading failed.
     pub source_is_broken: bool,
+    /// Everything was sent, and what comes now is sent together then.
+    pub rests_until: Option<Instant>,
     pub bucket: Bucket,
 }
 
@@ -92,9 +94,13 @@ where
             return Flow::Stop;
         }
         self.delivery.forget();
+        self.delivery.save_if_asked();
         let is_stopping = self.delivery.patience.is_stopping();
         if !is_stopping && self.retry_failed() == Flow::Stop {
             return Flow::Stop;
+        }
+        if !is_stopping && self.rest() {
+            return Flow::Done;
         }
         let flow = self.delivery.check_position();
         if flow != Flow::Done {
@@ -113,7 +119,13 @@ where
         }
         match next {
             Next::Nothing if is_stopping => Flow::Stop,
-            Next::Nothing => self.idle(),
+            Next::Nothing => match self.delivery.progress.status.listening().pace() {
+                Some(pace) => {
+                    self.rests_until = Some(Instant::now() + pace);
+                    Flow::Done
+                }
+                None => self.idle(),
+            },
             Next::Batch(batch) => self.batch(batch),
             Next::Reset(reset) => self.reset(reset),
         }
@@ -196,6 +208,21 @@ where
             }
         }
         Flow::Done
+    }
+
+    /// Where things are sent at a pace: waits until then, or for a command. Whether there is still
+    /// time.
+    fn rest(&mut self) -> bool {
+        let pace = self.delivery.progress.status.listening().pace();
+        let rest = self.rests_until.zip(pace);
+        let rest = rest.map(|(until, _)| until.saturating_duration_since(Instant::now()));
+        let Some(rest) = rest.filter(|it| !it.is_zero()) else {
+            self.rests_until = None;
+            return false;
+        };
+        let due = self.delivery.progress.due_in().unwrap_or(rest);
+        self.delivery.patience.pause(rest.min(due));
+        true
     }
 
     /// Waits for the bell, for a command, or until the position has to be saved.

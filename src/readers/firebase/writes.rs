@@ -228,6 +228,20 @@ impl Writes {
         (self, second)
     }
 
+    /// The same in pieces that keep to the limits as far as single paths do.
+    pub(super) fn pieces(self, limits: Limits) -> Vec<Self> {
+        let (mut waiting, mut pieces) = (vec![self], Vec::new());
+        while let Some(piece) = waiting.pop() {
+            if piece.n_paths() > 1 && piece.exceeds(limits) {
+                let (first, second) = piece.split_half();
+                waiting.extend([second, first]);
+            } else if !piece.is_empty() {
+                pieces.push(piece);
+            }
+        }
+        pieces
+    }
+
     fn put(&mut self, path: String, value: Value) {
         self.insert(path, with_escaped_keys(value));
     }

@@ -12,23 +12,26 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use serde_json::Value;
 use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::clock;
 use super::shadow::Shadow;
 use super::shared::{Shared, Trouble};
 use super::stream::{Change, Ended};
-use crate::domain::{CallId, Field, Timestamp};
+use crate::domain::{Call, CallId, Field, Timestamp};
 use crate::readers::firebase::backoff::Backoff;
-use crate::readers::firebase::client::{Client, WriteError};
+use crate::readers::firebase::client::{Client, Etag, Put, WriteError};
 use crate::readers::firebase::entry::{self, Problem};
 use crate::readers::firebase::here::NotTaken;
+use crate::readers::firebase::source;
 use crate::readers::firebase::status::MirrorStatus;
+use crate::readers::firebase::writes::{Limits, Writes};
 
 /// How often is looked whether something waits.
 const TICK: Duration = Duration::from_millis(200);
@@ -179,8 +182,8 @@ impl Calls {
         if self.measured_at.is_some_and(|it| it.elapsed() < every) {
             return Ok(());
         }
-        let offset_ms = clock::measure(&mut self.client, &self.shared.settings.node).await?;
-        self.shared.listening.set_offset(offset_ms);
+        let clock = self.shared.mirror.clock();
+        clock::measure(&mut self.client, &self.shared.settings.node, &clock).await?;
         self.measured_at = Some(Instant::now());
         Ok(())
     }
@@ -237,11 +240,13 @@ impl Calls {
     /// Looks at one entry as it is now.
     async fn look(&mut self, id: CallId) {
         let shared = Rc::clone(&self.shared);
-        let Some(entry) = self.shadow.get(id) else { return self.look_for(id) };
+        let Some(entry) = self.shadow.get(id) else { return self.look_for(id).await };
         self.missing.remove(&id);
         let halves = shared.sent.look(id, entry, std::time::Instant::now());
         let path = format!("active_calls/{id}");
-        let Some((mut remote, mut problems)) = entry::look(id, entry, shared.now_there()) else {
+        let Some((mut remote, mut problems)) =
+            entry::look(id, entry, shared.mirror.clock().server_now())
+        else {
             let reason = "lacks `mirrored`, so that edits can't be told from what we wrote";
             let problem = Problem { path: path.clone(), reason };
             shared.set_aside(&problem);
@@ -271,7 +276,7 @@ impl Calls {
     }
 
     /// A call whose entry is not there.
-    fn look_for(&mut self, id: CallId) {
+    async fn look_for(&mut self, id: CallId) {
         self.shared.sent.forget(id);
         let Some(call) = (self.shared.here.call)(id) else {
             self.missing.remove(&id);
@@ -283,12 +288,48 @@ impl Calls {
             self.again.insert(id, Instant::now() + AGAIN);
             return;
         }
-        self.missing.remove(&id);
-        self.shared.set_aside(&Problem {
-            path: format!("active_calls/{id}"),
-            reason: "was removed by somebody, and is written again",
-        });
-        self.shared.mirror.want_again(id);
+        match self.write_again(&call).await {
+            Ok(()) => {
+                self.missing.remove(&id);
+                info!(%id, "Somebody removed the call in Firebase; it is written there again.");
+            }
+            Err(err) => {
+                debug!(%id, error = %err, "A call that was removed can't be written again now.");
+                self.again.insert(id, Instant::now() + AGAIN);
+            }
+        }
+    }
+
+    /// Puts a call back that somebody removed, unless something is there again.
+    async fn write_again(&mut self, call: &Call) -> Result<(), WriteError> {
+        let id = call.id.to_string();
+        let mut whole = Writes::new();
+        // What follows goes into the whole, as its entry is in the batch.
+        whole.set_call(&id, json!({}));
+        entry::whole(&mut whole, call, &self.shared.settings.node);
+        let path = format!("active_calls/{id}");
+        if let Some((_, _, value)) = whole.iter().next() {
+            let body = value.to_string().into();
+            self.put_unless_there(&path, body).await?;
+        }
+        let mut words = Writes::new();
+        source::words(&mut words, call);
+        for piece in words.pieces(Limits::default()) {
+            self.client.patch(piece.to_body(None)).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts an entry where there is none: nothing, or something that is none.
+    async fn put_unless_there(&mut self, path: &str, body: Bytes) -> Result<(), WriteError> {
+        let mut etag = Some(Etag::of_nothing());
+        while let Some(there) = etag.take() {
+            match self.client.put_if(path, &there, body.clone()).await? {
+                Put::Changed(found) if !found.value.is_object() => etag = found.etag,
+                Put::Changed(_) | Put::Done(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Somebody may have said something in a call, if its last words there are later than ours.

@@ -101,6 +101,7 @@ struct Order {
 /// The running thread. Dropping it stops it.
 #[derive(Debug)]
 pub struct Download {
+    listening: Arc<Listening>,
     orders: watch::Sender<Order>,
     thread: Option<JoinHandle<()>>,
 }
@@ -163,11 +164,16 @@ impl Download {
             }
         };
         let thread = thread::Builder::new().name("firebase-down".into()).spawn(run);
-        Ok(Self { orders, thread: Some(thread.map_err(MirrorError::Thread)?) })
+        Ok(Self { listening, orders, thread: Some(thread.map_err(MirrorError::Thread)?) })
     }
 
     /// What a person wants from now on; `None`: what the environment or the rollout says.
     pub fn choose(&self, mode: Option<Mode>) {
+        // Shown at once, and the pace of what is sent is another.
+        let wishes = Wishes { person: mode, ..self.orders.borrow().wishes };
+        if let Some(chosen) = wishes.mode() {
+            self.listening.set_mode(chosen);
+        }
         self.orders.send_modify(|it| it.wishes.person = mode);
     }
 

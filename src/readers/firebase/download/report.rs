@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -32,8 +34,6 @@ pub struct ListeningReport {
     pub listening_trouble: Option<String>,
     /// Streams that are open.
     pub listeners: usize,
-    /// By how much the database's clock is ahead of ours.
-    pub clock_offset_ms: i64,
     /// Values and words from there that count here, since the start.
     pub taken: u64,
     pub set_aside: Arc<[SetAside]>,
@@ -54,7 +54,6 @@ struct Told {
     is_on: bool,
     is_listening: bool,
     trouble: Option<String>,
-    offset_ms: i64,
     taken: u64,
     aside: VecDeque<SetAside>,
     /// The same, to be shown.
@@ -80,7 +79,6 @@ impl Listening {
             listening: told.is_listening,
             listening_trouble: told.trouble.clone(),
             listeners: self.listeners(),
-            clock_offset_ms: told.offset_ms,
             taken: told.taken,
             set_aside: Arc::clone(&told.shown),
         }
@@ -95,9 +93,12 @@ impl Listening {
         self.told().mode
     }
 
-    /// By how much the database's clock is ahead of ours.
-    pub fn offset_ms(&self) -> i64 {
-        self.told().offset_ms
+    /// At which pace things are sent; `None`: at once.
+    pub fn pace(&self) -> Option<Duration> {
+        match self.told().mode {
+            Mode::Periodic(pause) => Some(pause),
+            Mode::Live | Mode::Off => None,
+        }
     }
 
     pub(super) fn opened(self: &Arc<Self>) -> Listener {
@@ -116,10 +117,6 @@ impl Listening {
         let is_news = told.is_listening != is_listening || told.trouble != trouble;
         (told.is_listening, told.trouble) = (is_listening, trouble);
         is_news
-    }
-
-    pub(super) fn set_offset(&self, offset_ms: i64) {
-        self.told().offset_ms = offset_ms;
     }
 
     pub(super) fn took(&self, n: usize) {

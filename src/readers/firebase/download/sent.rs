@@ -4,7 +4,7 @@
 //! database may tell of them in two events. Between the two our own value looks like somebody's
 //! edit. So an entry that has one of the two as we sent it is left alone for a second.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ const OVERDUE: Duration = Duration::from_secs(2);
 const FORGOTTEN: Duration = Duration::from_secs(120);
 /// Values that are remembered; beyond it the oldest go.
 const MAX_KEPT: usize = 8_192;
+/// And of one of them.
+const MAX_OF_ONE: usize = 16;
 
 /// Shared by who writes and who listens.
 #[derive(Debug, Default)]
@@ -32,7 +34,8 @@ pub struct Sent {
 #[derive(Debug, Default)]
 struct Kept {
     last_ticket: u64,
-    values: BTreeMap<(CallId, Field), SentValue>,
+    /// What was sent of each value, oldest first.
+    values: BTreeMap<(CallId, Field), VecDeque<SentValue>>,
 }
 
 /// One value that others may change, as it was sent: by the names in the entry.
@@ -43,6 +46,14 @@ struct SentValue {
     at: Instant,
     acked_at: Option<Instant>,
     half_since: Option<Instant>,
+}
+
+/// How much of something sent is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Echo {
+    None,
+    Half,
+    Whole,
 }
 
 /// A request that was sent.
@@ -63,26 +74,33 @@ impl Sent {
                 // A whole entry is told of in one event.
                 kept.forget(id);
             } else if let Some(field) = field_of(name) {
-                let own = kept.values.entry((id, field));
-                let own = own.or_insert_with(|| SentValue::new(ticket, now));
-                if own.ticket != ticket {
-                    *own = SentValue::new(ticket, now);
+                let all = kept.values.entry((id, field)).or_default();
+                if all.back().is_none_or(|it| it.ticket != ticket) {
+                    // More of one value are never on their way at once.
+                    if all.len() >= MAX_OF_ONE {
+                        all.pop_front();
+                    }
+                    all.push_back(SentValue::new(ticket, now));
                 }
-                own.parts.insert(name.to_owned(), value.clone());
+                if let Some(own) = all.back_mut() {
+                    own.parts.insert(name.to_owned(), value.clone());
+                }
             }
         }
         if kept.values.len() > MAX_KEPT {
-            let mut tickets: Vec<u64> = kept.values.values().map(|it| it.ticket).collect();
+            let last = |it: &VecDeque<SentValue>| it.back().map_or(0, |it| it.ticket);
+            let mut tickets: Vec<u64> = kept.values.values().map(last).collect();
             tickets.sort_unstable();
             let oldest = tickets[tickets.len() - MAX_KEPT];
-            kept.values.retain(|_, it| it.ticket >= oldest);
+            kept.values.retain(|_, it| last(it) >= oldest);
         }
         Ticket(ticket)
     }
 
     /// The request is in the database.
     pub fn acked(&self, ticket: Ticket, now: Instant) {
-        for own in self.kept().values.values_mut().filter(|it| it.ticket == ticket.0) {
+        let mut kept = self.kept();
+        for own in kept.values.values_mut().flatten().filter(|it| it.ticket == ticket.0) {
             own.acked_at = Some(now);
         }
     }
@@ -98,24 +116,22 @@ impl Sent {
         let mut kept = self.kept();
         let (mut halves, mut until) = (BTreeSet::new(), now);
         for field in Field::ALL {
-            let Some(own) = kept.values.get_mut(&(id, field)) else { continue };
-            let (mut is_whole, mut is_half) = (true, false);
-            for name in own.parts.keys().filter(|it| !it.starts_with("mirrored/")) {
-                let mark = format!("mirrored/{name}");
-                let (value, mark) = (own.is_there(entry, name), own.is_there(entry, &mark));
-                is_whole &= value && mark;
-                is_half |= value != mark;
+            let Some(all) = kept.values.get_mut(&(id, field)) else { continue };
+            // What was sent before something that is here will not come any more.
+            if let Some(whole) = all.iter().rposition(|it| it.echo(entry) == Echo::Whole) {
+                all.drain(..=whole);
             }
-            if is_whole {
+            for own in all.iter_mut() {
+                if own.echo(entry) == Echo::Half {
+                    let since = *own.half_since.get_or_insert(now);
+                    if now < since + HALF {
+                        halves.insert(field);
+                        until = until.max(since + HALF);
+                    }
+                }
+            }
+            if all.is_empty() {
                 kept.values.remove(&(id, field));
-                continue;
-            }
-            let since = *own.half_since.get_or_insert(now);
-            if is_half && now < since + HALF {
-                halves.insert(field);
-                until = until.max(since + HALF);
-            } else if !is_half {
-                own.half_since = None;
             }
         }
         (!halves.is_empty()).then_some((halves, until))
@@ -133,14 +149,14 @@ impl Sent {
 
     /// Everything is told anew: of what was acknowledged before no event will come.
     pub fn begin(&self) {
-        self.kept().values.retain(|_, it| it.acked_at.is_none());
+        self.kept().retain(|it| it.acked_at.is_none());
     }
 
     /// How long the oldest echo is overdue.
     pub fn overdue(&self, now: Instant) -> Option<Duration> {
         let mut kept = self.kept();
-        kept.values.retain(|_, it| it.acked_at.is_some() || it.at + FORGOTTEN > now);
-        let oldest = kept.values.values().filter_map(|it| it.acked_at).min()?;
+        kept.retain(|it| it.acked_at.is_some() || it.at + FORGOTTEN > now);
+        let oldest = kept.values.values().flatten().filter_map(|it| it.acked_at).min()?;
         now.checked_duration_since(oldest + OVERDUE)
     }
 
@@ -151,6 +167,13 @@ impl Sent {
 }
 
 impl Kept {
+    fn retain(&mut self, stays: impl Fn(&SentValue) -> bool) {
+        self.values.retain(|_, all| {
+            all.retain(&stays);
+            !all.is_empty()
+        });
+    }
+
     fn forget(&mut self, id: CallId) {
         for field in Field::ALL {
             self.values.remove(&(id, field));
@@ -161,6 +184,22 @@ impl Kept {
 impl SentValue {
     fn new(ticket: u64, at: Instant) -> Self {
         Self { ticket, parts: BTreeMap::new(), at, acked_at: None, half_since: None }
+    }
+
+    /// How much of it an entry has: of each part, and of its mark.
+    fn echo(&self, entry: &Value) -> Echo {
+        let (mut is_whole, mut is_half) = (true, false);
+        for name in self.parts.keys().filter(|it| !it.starts_with("mirrored/")) {
+            let mark = format!("mirrored/{name}");
+            let (value, mark) = (self.is_there(entry, name), self.is_there(entry, &mark));
+            is_whole &= value && mark;
+            is_half |= value != mark;
+        }
+        match (is_whole, is_half) {
+            (true, _) => Echo::Whole,
+            (false, true) => Echo::Half,
+            (false, false) => Echo::None,
+        }
     }
 
     /// Whether the entry has this part as it was sent; a part that was not sent is no doubt.

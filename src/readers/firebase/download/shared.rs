@@ -1,7 +1,7 @@
 //! What all who listen have in common.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::timeout;
 use tracing::warn;
@@ -9,7 +9,7 @@ use tracing::warn;
 use super::report::Listening;
 use super::stream::{Ended, EventStream};
 use super::{DownloadSettings, sent::Sent};
-use crate::domain::{RemoteClock, Timestamp};
+use crate::domain::RemoteClock;
 use crate::readers::firebase::client::{Client, WriteError};
 use crate::readers::firebase::entry::Problem;
 use crate::readers::firebase::here::Here;
@@ -37,14 +37,8 @@ pub enum Trouble {
 }
 
 impl Shared {
-    /// The time by the database's clock.
-    pub fn now_there(&self) -> Timestamp {
-        let now = Timestamp::from(SystemTime::now()).as_millis();
-        Timestamp::from_millis(now.saturating_add(self.listening.offset_ms()))
-    }
-
     pub fn clock(&self) -> RemoteClock {
-        let (acked_seq, offset_ms) = (self.mirror.acked_seq(), self.listening.offset_ms());
+        let (acked_seq, offset_ms) = (self.mirror.acked_seq(), self.mirror.clock().offset_ms());
         RemoteClock { acked_seq, offset_ms }
     }
 
