@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use crossbeam_channel::Receiver;
 use tracing::warn;
 
+use super::runs::with_runs;
 use crate::config::Config;
 use crate::conversation::desk::{Desk, DeskError};
 use crate::domain::{Call, CallId, Position, RemoteClock};
@@ -60,7 +61,7 @@ pub fn mirrored_to(config: &Config) -> anyhow::Result<Option<ClientSettings>> {
 pub fn start_mirror(
     config: &Config,
     journal: &Arc<Journal>,
-    archive: &Archive,
+    archive: &Arc<Archive>,
     desk: &Arc<Desk>,
     link: &MirrorLink,
 ) -> anyhow::Result<()> {
@@ -83,10 +84,11 @@ pub fn start_mirror(
             Vec::new()
         })
     };
-    let archive = archive.path().to_owned();
-    let archived = move |calls| archived_of(&archive, calls);
+    let path = archive.path().to_owned();
+    let archived = move |calls| archived_of(&path, calls);
     let gone = Gone { erased: Box::new(erased), archived: Arc::new(archived) };
     let source = firebase::follow(Arc::clone(journal), config.node.as_str().into(), gone);
+    let source = with_runs(source, archive, &config.data_dir);
     let take_in = taking_in(desk, link.status());
     let mirror = Mirror::start(settings, source, journal.bell(), link.status(), take_in)?;
     link.started(mirror);

@@ -69,6 +69,7 @@ impl Marker {
             n_calls: self.call_ids.len() as u64,
             n_messages: self.n_messages,
             call_ids: self.call_ids.clone(),
+            run_user_ids: self.users.clone(),
             chain_before: self.chain_before.clone(),
             chain_after,
             left,

@@ -26,7 +26,7 @@ use ulid::Ulid;
 
 pub use self::files::FileError;
 pub use self::marker::{Marker, path as marker_path};
-pub use self::receipts::{Receipt, erased_calls, read as receipts};
+pub use self::receipts::{Receipt, erased_calls, erased_runs, read as receipts};
 use crate::conversation::keeping::{Keeping, KeepingError, Turn};
 use crate::domain::{Call, CallId, Label, PhoneNumber, Timestamp};
 use crate::journal::{Journal, JournalError};

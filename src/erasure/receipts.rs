@@ -1,5 +1,6 @@
 //! `data/erasures.jsonl`: what was erased when and by whom, one line each; never what it said.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, FileError};
-use crate::domain::{CallId, Label, Timestamp};
+use crate::domain::{CallId, Label, Note, Timestamp};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -19,6 +20,9 @@ pub struct Receipt {
     pub n_calls: u64,
     pub n_messages: u64,
     pub call_ids: Vec<CallId>,
+    /// Whose runs they were: a database that begins anew may still have them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub run_user_ids: BTreeMap<CallId, Note>,
     /// Heads of the journal's hash chain.
     pub chain_before: Option<String>,
     pub chain_after: Option<String>,
@@ -47,6 +51,14 @@ pub fn read(data_dir: &Path) -> Result<Vec<Receipt>, FileError> {
 /// [`FileError::Io`]
 pub fn erased_calls(data_dir: &Path) -> Result<Vec<CallId>, FileError> {
     Ok(read(data_dir)?.into_iter().flat_map(|it| it.call_ids).collect())
+}
+
+/// Every run of a call that was ever erased, and whose it was.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn erased_runs(data_dir: &Path) -> Result<Vec<(CallId, Note)>, FileError> {
+    Ok(read(data_dir)?.into_iter().flat_map(|it| it.run_user_ids).collect())
 }
 
 /// Adds a receipt that is not there yet; it is on disk when this returns.

@@ -1,6 +1,9 @@
 //! Every call that ends is a piece of work.
 
+use std::fs;
+
 use serde_json::json;
+use tempfile::tempdir;
 
 use crate::fakes::rtdb::Rtdb;
 use crate::harness::{TestApp, wait_until};
@@ -74,4 +77,31 @@ async fn erasing_a_call_erases_its_run_everywhere() {
     assert_eq!(recorded(&app, 1).await[0]["call_id"], stays);
     let stats = app.get_json("/api/team/stats").await;
     assert_eq!((&stats["total"]["runs"], &stats["total"]["success"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_database_that_begins_anew_gets_all_runs_again_and_none_that_was_erased() {
+    let rtdb = Rtdb::start();
+    let dir = tempdir().unwrap();
+    let mut app = mirrored(&rtdb).data_dir(dir.path()).env("AURORA_USER", SERVER).spawn().await;
+    let gone = ended(&app, "+15550104").await;
+    let stays = ended(&app, "+15550105").await;
+    let path = |call: &str| format!("users/{SERVER}/runs/{}", call.replace("call_", "run_"));
+    recorded(&app, 2).await;
+    wait_until("it is in the database", async || !rtdb.value(&path(&gone)).is_null()).await;
+    let old = rtdb.value(&path(&gone));
+    let wish = json!({ "caller": "+15550104", "admin_id": "kim" });
+    assert!(app.act("/api/erase", &wish).await.status < 300);
+    wait_until("it is gone there", async || rtdb.value(&path(&gone)).is_null()).await;
+    app.stop_gracefully();
+    // The mirror does not know how far it was, and the database is of the day before yesterday.
+    fs::remove_file(dir.path().join("readers/firebase.json")).unwrap();
+    rtdb.put("", json!({}));
+    rtdb.put(&path(&gone), old);
+
+    app.restart().await;
+
+    wait_until("the run is there again", async || !rtdb.value(&path(&stays)).is_null()).await;
+    wait_until("the erased one is gone", async || rtdb.value(&path(&gone)).is_null()).await;
+    assert_eq!(rtdb.value(&path(&stays))["slug"], "call");
 }

@@ -35,7 +35,7 @@ pub use self::look::Look;
 pub use self::query::{
     Action, AskError, CallerFilter, Counts, DayOfWork, Deleted, Filters, Find, HistoryQuestion,
     MAX_DAYS, Page, PastCall, Query, RecordedRun, RunsQuestion, SearchQuestion, StatusFilter,
-    SyntaxError, Team, TeamMember, TeamQuestion, Transcript, users_of_runs,
+    SyntaxError, Team, TeamMember, TeamQuestion, Transcript, runs, users_of_runs,
 };
 pub use self::read::call;
 pub use self::reads::Reads;

@@ -62,7 +62,7 @@ pub use meter::{CallTally, Day, Meter, Tally};
 pub use mirror::{Mirror, MirrorError, MirrorSettings};
 pub use pace::Pace;
 pub use position::{Found as FoundThere, Noticed};
-pub use run::{run_path, run_value};
+pub use run::{run_path, run_value, run_writes};
 pub use source::{Gone, follow, put};
 pub use status::{FailedLine, MirrorStatus, State, SyncReport, Trouble};
 pub use target::{Target, TargetError};

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::key::escape;
 use super::writes::Writes;
-use crate::domain::{CallId, Note, Run};
+use crate::domain::{CallId, Note, Run, Seq};
 
 /// Where it stands, its keys escaped.
 pub fn run_path(run: &Run) -> String {
@@ -32,6 +32,24 @@ pub fn run_value(run: &Run) -> Value {
 
 pub(super) fn put(writes: &mut Writes, run: &Run) {
     writes.set_escaped(run_path(run), run_value(run));
+}
+
+/// Runs as a batch: what the record `seq` of each told, and what was erased, by its person.
+pub fn run_writes<'a>(
+    told: impl IntoIterator<Item = (Seq, &'a Run)>,
+    erased: impl IntoIterator<Item = (CallId, &'a Note)>,
+    at_seq: Seq,
+) -> Writes {
+    let mut writes = Writes::new();
+    for (seq, run) in told {
+        writes.at(seq);
+        put(&mut writes, run);
+    }
+    for (call, user) in erased {
+        writes.at(at_seq);
+        remove(&mut writes, user, call);
+    }
+    writes
 }
 
 /// Takes an erased call's run away. `user`: whose it was.
