@@ -64,7 +64,7 @@ pub fn write(
     calls.sort_unstable_by_key(|it| it.id);
     let total = Total {
         active_calls: Calls { calls: &calls, sync_of },
-        active_conversations: Conversations(&calls),
+        active_conversations: Conversations { calls: &calls, sync_of },
         alerts: state.alerts().map(|it| &**it).collect(),
         conflicts: state.conflicts().map(|it| &**it).collect(),
         journal_id: position.journal.as_str(),
@@ -206,19 +206,23 @@ impl Serialize for Calls<'_> {
     }
 }
 
-struct Conversations<'a>(&'a [&'a Arc<Call>]);
+struct Conversations<'a> {
+    calls: &'a [&'a Arc<Call>],
+    sync_of: &'a dyn Fn(&Call) -> SyncStatus,
+}
 
 #[derive(Serialize)]
 struct ConversationOut<'a> {
     call_id: CallId,
+    sync_status: SyncStatus,
     messages: StoredMessages<'a>,
 }
 
 impl Serialize for Conversations<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_map(self.0.iter().map(|call| {
-            let messages = StoredMessages(&call.messages);
-            (call.conversation_id(), ConversationOut { call_id: call.id, messages })
+        out.collect_map(self.calls.iter().map(|call| {
+            let (messages, sync_status) = (StoredMessages(&call.messages), (self.sync_of)(call));
+            (call.conversation_id(), ConversationOut { call_id: call.id, sync_status, messages })
         }))
     }
 }

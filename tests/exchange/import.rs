@@ -251,5 +251,8 @@ fn without_places(mut total: Value) -> (Value, Value) {
         let call = call.as_object_mut().expect("a call is an object");
         call.retain(|name, _| !["last_seq", "sync_status", "edits"].contains(&name.as_str()));
     }
+    for (_, conversation) in total["active_conversations"].as_object_mut().expect("conversations") {
+        conversation.as_object_mut().expect("an object").remove("sync_status");
+    }
     (total["active_calls"].take(), total["active_conversations"].take())
 }

@@ -69,6 +69,7 @@ fn published(total: &Value) -> Value {
     }
     let conversations = total["active_conversations"].as_object_mut().into_iter().flatten();
     for (_, conversation) in conversations {
+        conversation.as_object_mut().expect("an object").remove("sync_status");
         let messages = conversation["messages"].as_object_mut().into_iter().flatten();
         for (_, message) in messages {
             let message = message.as_object_mut().expect("a message is an object");

@@ -81,6 +81,28 @@ def racing(present):
 
 check("transaction that raced", db.reference("n").transaction(racing), 101)
 
+# Only where nothing is: the first of two wins.
+absent, etag = db.reference("once").get(etag=True)
+check("nothing there", (absent, etag), (None, "null_etag"))
+check("set if absent", db.reference("once").set_if_unchanged(etag, {"n": 1})[0], True)
+again = db.reference("once").set_if_unchanged(etag, {"n": 2})
+check("set if no longer absent", again[:2], (False, {"n": 1}))
+check("set with the tag of the refusal",
+      db.reference("once").set_if_unchanged(again[2], {"n": 3})[0], True)
+
+# A tag names the node with all below it, and nothing beside it.
+_, etag = db.reference("calls/C1").get(etag=True)
+root.update({"calls/C2/status": "TAKEOVER"})
+check("a change beside it", db.reference("calls/C1").get_if_changed(etag)[0], False)
+root.update({"calls/C1/mirrored/status": "ENDED"})
+changed, present, etag = db.reference("calls/C1").get_if_changed(etag)
+check("a change below it", (changed, present["mirrored"]), (True, {"status": "ENDED"}))
+refused("a transaction on a stale tag, for ever",
+        lambda: db.reference("calls/C1").transaction(
+            lambda it: db.reference("calls/C1/n").push(1) and it),
+        db.TransactionAbortedError)
+db.reference("calls/C1/n").delete()
+
 # Queries.
 db.reference("scores").set({"ann": 3, "bob": 1, "cy": 2, "10": 9, "9": 8})
 scores = db.reference("scores")
@@ -115,6 +137,13 @@ db.reference("live").update({"x/y": 2, "z": 3})
 check("patch event", event(), ("patch", "/", {"x/y": 2, "z": 3}))
 root.update({"live/x/y": 4, "elsewhere": 1})
 check("put event of an update above", event(), ("put", "/x/y", 4))
+db.reference("live/x/y").transaction(lambda y: y + 1)
+check("put event of a transaction", event(), ("put", "/x/y", 5))
+key = db.reference("live/pushed").push({"role": "admin"}).key
+check("put event of a push", event(), ("put", f"/pushed/{key}", {"role": "admin"}))
+db.reference("live/at").set({".sv": "timestamp"})
+name, path, at = event()
+check("put event of a server value", (name, path, isinstance(at, int)), ("put", "/at", True))
 db.reference("live").delete()
 check("delete event", event(), ("put", "/", None))
 listener.close()

@@ -255,6 +255,8 @@ impl Members for Conversation<'_, '_> {
                 Ok(())
             }
             "messages" => map.next_value_seed(Object(&mut Messages(self))),
+            // How far a mirror elsewhere was means nothing here.
+            "sync_status" => map.next_value::<IgnoredAny>().map(|_| ()),
             other => {
                 self.check.findings.unknown("active_conversations.*.", other);
                 map.next_value::<IgnoredAny>().map(|_| ())

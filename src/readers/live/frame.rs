@@ -47,6 +47,8 @@ struct NewMessages<'a> {
     conversation_id: ConversationId,
     messages: [FrameMessage<'a>; 1],
     total_messages: u32,
+    /// As it is told of; `sync` says later how far the mirror is.
+    sync_status: SyncStatus,
 }
 
 #[derive(Serialize)]
@@ -179,6 +181,7 @@ pub fn of_record(record: &Record, position: Position) -> Option<Bytes> {
                 conversation_id: it.call_id.conversation(),
                 messages: [FrameMessage::from(&*it.message)],
                 total_messages: it.message.id.0,
+                sync_status: SyncStatus::PendingSync,
             },
         ),
         Event::CallUpdated(it) => event(
