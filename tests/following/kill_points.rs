@@ -9,6 +9,7 @@ use aurora::domain::{CallId, StoredMessages};
 use aurora::readers::archive;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -150,11 +151,8 @@ async fn kill_at_work(
             assert!(exit.status.code().is_none(), "{place}: {}", exit.stderr);
             continue;
         }
-        // It may come to the point before anybody talks.
-        match app.total_of_the_dying().await {
-            Some(total) => check(&callers, &total, &format!("the API before {place}")),
-            None => wait_until(&place, async || !app.is_running()).await,
-        }
+        let Some(total) = total_unless_killed(&mut app, &place).await else { continue };
+        check(&callers, &total, &format!("the API before {place}"));
         callers = talk_while(&mut app, callers, async |app, _| {
             wait_until(&place, async || !app.is_running()).await;
         })
@@ -164,6 +162,20 @@ async fn kill_at_work(
     app.restart().await;
     check(&callers, &app.total().await, "the API after the last kill");
     (app, callers)
+}
+
+/// All that is active; `None` if the trap struck before it was told, as it may when the archive
+/// catches up at once.
+async fn total_unless_killed(app: &mut TestApp, place: &str) -> Option<Value> {
+    let request = app.request(Method::GET, "/api/active-calls-json").bearer_auth(&app.token);
+    let whole = async { request.send().await?.json::<Value>().await };
+    match whole.await {
+        Ok(total) => Some(total),
+        Err(err) => {
+            wait_until(&format!("{place} ended it: {err}"), async || !app.is_running()).await;
+            None
+        }
+    }
 }
 
 fn set_trap(folder: &Path, point: &Point, random: &mut StdRng) -> (Trap, String) {

@@ -199,13 +199,6 @@ impl TestApp {
         self.get_json("/api/active-calls-json").await
     }
 
-    /// As [`TestApp::total`], of a server that may die meanwhile.
-    pub async fn total_of_the_dying(&self) -> Option<Value> {
-        let request = self.request(Method::GET, "/api/active-calls-json");
-        let request = request.bearer_auth(&self.token).timeout(PATIENCE);
-        request.send().await.ok()?.json().await.ok()
-    }
-
     pub async fn call(&self, call_id: &str) -> Value {
         self.get_json(&format!("/api/call/{call_id}")).await
     }

@@ -23,8 +23,8 @@ pub fn put_event(path: &[String], value: &Value) -> String {
 
 /// The events that a stream of `node` gets for a write of `changes` at `base`.
 ///
-/// A PATCH at the node, inside it or above it is one `patch` event for all that it changes in there,
-/// unless events are split; all else is a `put` for each change.
+/// A PATCH at the node or inside it is one `patch` event, and so is one above it that changes several
+/// values in there; all else is a `put` for each change.
 pub fn events(
     root: &Value,
     node: &[String],
@@ -34,7 +34,9 @@ pub fn events(
 ) -> Vec<String> {
     let inside = |it: &(Vec<String>, Value)| it.0.len() > node.len() && it.0.starts_with(node);
     let is_above = |it: &(Vec<String>, Value)| node.starts_with(&it.0);
-    if is_patch && !changes.iter().any(is_above) {
+    let is_one_from_above =
+        base.len() < node.len() && changes.iter().filter(|it| inside(it)).count() == 1;
+    if is_patch && !is_one_from_above && !changes.iter().any(is_above) {
         let at = if base.len() > node.len() { base } else { node };
         let data: Map<String, Value> = changes
             .iter()
