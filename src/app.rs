@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 use self::doors::Doors;
 pub use self::erase::erase;
-use self::folder::{admin_token, create_private, journal_settings};
+use self::folder::{admin_token, journal_settings};
 pub use self::followers::mirrored_to;
 use self::followers::{floors, spawn_keeper, spawn_snapshot, start_listening, start_mirror};
 use self::rounds::{end_inactive_calls, keep_to_the_policy, tell_the_board};
@@ -37,6 +37,7 @@ use crate::config::{Config, Secret};
 use crate::conversation::desk::{Desk, Limits};
 use crate::conversation::keeping::Keeping;
 use crate::erasure::{Eraser, ErasureError};
+use crate::files::create_folder;
 use crate::journal::{self, DataLock, HolderState, Journal};
 use crate::readers::archive::{self, Reads};
 use crate::readers::firebase::MirrorLink;
@@ -80,7 +81,7 @@ pub struct Running {
 /// What cannot be used and what to do about it; nothing is left running.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let started = Instant::now();
-    create_private(&config.data_dir)
+    create_folder(&config.data_dir)
         .with_context(|| format!("cannot create the data folder {}", config.data_dir.display()))
         .map_err(refusal::explain)?;
     let cards = Arc::new(load_cards(&config)?);

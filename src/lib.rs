@@ -10,6 +10,7 @@ pub mod conversation;
 pub mod domain;
 pub mod erasure;
 pub mod exchange;
+pub mod files;
 pub mod journal;
 pub mod load;
 pub mod readers;

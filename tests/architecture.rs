@@ -12,30 +12,32 @@ use std::path::{Path, PathBuf};
 use paths::{Found, paths};
 
 /// Who may know whom, besides itself. A reader is a folder or file below `readers`.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &[]),
+    // Files that are there whole or not at all.
+    ("files", &[]),
     // Speaks to a server over HTTP, like any caller.
     ("load", &[]),
     // Commands that look after the data folder.
-    ("care", &["erasure", "readers", "journal", "domain"]),
+    ("care", &["erasure", "readers", "journal", "domain", "files"]),
     // Commands on the data folder: files of calls in and out.
-    ("exchange", &["readers", "journal", "domain"]),
+    ("exchange", &["readers", "journal", "domain", "files"]),
     // Commands that tell of finished work, to a server, a file or the database.
-    ("runs", &["readers", "journal", "domain"]),
+    ("runs", &["readers", "journal", "domain", "files"]),
     ("telephony", &["domain"]),
-    ("journal", &["domain"]),
+    ("journal", &["domain", "files"]),
     ("conversation", &["journal", "domain"]),
     // Reaches everybody who holds words.
-    ("erasure", &["conversation", "readers", "journal", "domain"]),
+    ("erasure", &["conversation", "readers", "journal", "domain", "files"]),
     (
         "routes",
         &["conversation", "erasure", "runs", "readers", "journal", "telephony", "domain", "config"],
     ),
 ];
 /// What any reader may know.
-const READER: [&str; 2] = ["journal", "domain"];
+const READER: [&str; 3] = ["journal", "domain", "files"];
 /// They know all: the start, and the wiring.
 const FREE: [&str; 3] = ["main", "lib", "app"];
 

@@ -1,9 +1,7 @@
 //! The data folder at a start: made for its owner alone, with the token in it, and how the journal
 //! in it is opened.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::Path;
+use std::fs;
 
 use anyhow::Context as _;
 use base64::Engine;
@@ -11,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::followers::handed_out;
 use crate::config::{Config, Secret};
+use crate::files::replace;
 use crate::journal;
 
 /// The supervisors' token: configured, or made at the first start and kept for its owner alone.
@@ -31,28 +30,10 @@ pub fn admin_token(config: &Config) -> anyhow::Result<Secret> {
     let mut bits = [0; 24];
     rand::fill(&mut bits);
     let token = URL_SAFE_NO_PAD.encode(bits);
-    write_private(&path, &token).with_context(|| format!("cannot write {}", path.display()))?;
+    // Whole or not at all: half a token would stop the next start.
+    replace(&path, format!("{token}\n").as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(Secret::new(token))
-}
-
-/// What callers say is nobody's business but the server's. A folder that is there stays as it is.
-pub fn create_private(dir: &Path) -> std::io::Result<()> {
-    let mut folder = fs::DirBuilder::new();
-    folder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(dir)
-}
-
-pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
 }
 
 pub fn journal_settings(config: &Config) -> journal::Settings {

@@ -4,13 +4,14 @@
 //! one that somebody changed. So whoever goes on has to know that it was us.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::CareError;
+use crate::files;
 use crate::journal::mend;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,27 +52,15 @@ impl UnderWay {
     /// # Errors
     /// [`CareError::Io`]
     pub fn save(&self, data_dir: &Path) -> Result<(), CareError> {
-        let (path, beside) = (path(data_dir), data_dir.join("repairing.json.new"));
+        let path = path(data_dir);
         let bytes = serde_json::to_vec(self).expect("numbers serialize");
-        let write = || {
-            let mut file = File::create(&beside)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)?;
-            File::open(data_dir)?.sync_all()
-        };
-        write().map_err(CareError::io("write", &path))
+        files::replace(&path, &bytes).map_err(CareError::io("write", &path))
     }
 
     /// # Errors
     /// [`CareError::Io`]
     pub fn remove(data_dir: &Path) -> Result<(), CareError> {
         let path = path(data_dir);
-        match fs::remove_file(&path).and_then(|()| File::open(data_dir)?.sync_all()) {
-            Err(err) if err.kind() != ErrorKind::NotFound => {
-                Err(CareError::io("remove", path)(err))
-            }
-            _ => Ok(()),
-        }
+        files::remove(&path).map_err(CareError::io("remove", &path))
     }
 }

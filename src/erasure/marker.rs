@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, FileError};
 use super::receipts::Receipt;
+use super::traces::{self, FileError, remove};
 use crate::domain::{CallId, Label, Note, Seq, Timestamp};
+use crate::files;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Marker {
@@ -35,7 +36,7 @@ impl Marker {
     /// [`FileError`]: unreadable is not empty.
     pub fn load(data_dir: &Path) -> Result<Option<Self>, FileError> {
         let path = path(data_dir);
-        let Some(bytes) = files::read(&path)? else { return Ok(None) };
+        let Some(bytes) = traces::read(&path)? else { return Ok(None) };
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|source| FileError::Unreadable { path, source })
@@ -45,14 +46,14 @@ impl Marker {
     /// [`FileError::Io`]
     pub fn save(&self, data_dir: &Path) -> Result<(), FileError> {
         let bytes = serde_json::to_vec(self).expect("ids and numbers serialize");
-        files::replace(&path(data_dir), &bytes)
+        let path = path(data_dir);
+        files::replace(&path, &bytes).map_err(FileError::io("write", &path))
     }
 
     /// # Errors
     /// [`FileError::Io`]
     pub fn remove(data_dir: &Path) -> Result<(), FileError> {
-        files::remove(&path(data_dir).with_extension("json.new"))?;
-        files::remove(&path(data_dir))
+        remove(&path(data_dir))
     }
 
     pub fn receipt(

@@ -8,11 +8,11 @@
 //! Backups and exports, what the phone provider keeps, and what others said of the caller in calls
 //! of their own.
 
-mod files;
 mod marker;
 mod receipts;
 mod redact;
 pub mod retention;
+mod traces;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,11 +24,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use tracing::{info, warn};
 use ulid::Ulid;
 
-pub use self::files::FileError;
 pub use self::marker::{Marker, path as marker_path};
 pub use self::receipts::{Receipt, erased_calls, erased_runs, read as receipts};
+pub use self::traces::FileError;
 use crate::conversation::keeping::{Keeping, KeepingError, Turn};
 use crate::domain::{Call, CallId, Label, PhoneNumber, Timestamp};
+use crate::files;
 use crate::journal::{Journal, JournalError};
 use crate::readers::archive::{self, Archive, ArchiveError, KeptCall};
 use crate::readers::firebase::{self, CursorError, MirrorLink};
@@ -133,7 +134,7 @@ impl Eraser {
         }
         let (own, number) = (Arc::clone(self), caller.as_str().trim_start_matches('+').to_owned());
         // Before the mark: it holds no number, so whoever goes on after a crash could not do it.
-        self.blocking(move || files::sweep(&own.data_dir, &[number])).await??;
+        self.blocking(move || traces::sweep(&own.data_dir, &[number])).await??;
         self.begin(busy, turn, calls, Some(caller), Some(by)).await
     }
 
@@ -207,7 +208,7 @@ impl Eraser {
             by,
             n_messages: calls.iter().map(|it| it.n_messages).sum(),
             call_ids: calls.iter().map(|it| it.id).collect(),
-            chain_before: files::chain_head(&self.data_dir),
+            chain_before: traces::chain_head(&self.data_dir),
             seqs: None,
         };
         self.save(&marker).await?;
@@ -315,19 +316,19 @@ impl Eraser {
                 None => {
                     let file = self.data_dir.join("readers").join("firebase.json");
                     firebase::forget_in_file(&file, &marker.call_ids)?;
-                    files::remove(&file.with_extension("json.new"))?;
+                    traces::remove(&files::beside(&file))?;
                 }
             }
             let names: Vec<_> = marker.call_ids.iter().map(|it| it.0.to_string()).collect();
-            files::sweep(&self.data_dir, &names)?;
+            traces::sweep(&self.data_dir, &names)?;
             // A repair that was interrupted may have left half an archive.
             for it in archive::with_logs(&archive::beside(&self.data_dir)) {
-                files::remove(&it)?;
+                traces::remove(&it)?;
             }
         }
         let receipt = marker.receipt(
-            files::chain_head(&self.data_dir),
-            files::not_swept(&self.data_dir)?,
+            traces::chain_head(&self.data_dir),
+            traces::not_swept(&self.data_dir)?,
             Timestamp::from(SystemTime::now()),
         );
         receipts::append(&self.data_dir, &receipt)?;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, FileError};
+use super::traces::{self, FileError};
 use crate::domain::{CallId, Label, Note, Timestamp};
+use crate::files::sync_folder;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -40,7 +41,7 @@ fn path(data_dir: &Path) -> PathBuf {
 /// # Errors
 /// [`FileError::Io`]
 pub fn read(data_dir: &Path) -> Result<Vec<Receipt>, FileError> {
-    let bytes = files::read(&path(data_dir))?.unwrap_or_default();
+    let bytes = traces::read(&path(data_dir))?.unwrap_or_default();
     let lines = bytes.split(|it| *it == b'\n');
     Ok(lines.filter_map(|it| serde_json::from_slice(it).ok()).collect())
 }
@@ -67,7 +68,7 @@ pub fn erased_runs(data_dir: &Path) -> Result<Vec<(CallId, Note)>, FileError> {
 /// [`FileError::Io`]
 pub fn append(data_dir: &Path, receipt: &Receipt) -> Result<(), FileError> {
     let path = path(data_dir);
-    let before = files::read(&path)?.unwrap_or_default();
+    let before = traces::read(&path)?.unwrap_or_default();
     if read(data_dir)?.iter().any(|it| it.receipt_id == receipt.receipt_id) {
         return Ok(());
     }
@@ -83,5 +84,5 @@ pub fn append(data_dir: &Path, receipt: &Receipt) -> Result<(), FileError> {
         file.sync_all()
     };
     write().map_err(FileError::io("write", &path))?;
-    files::sync_folder(data_dir)
+    sync_folder(data_dir).map_err(FileError::io("sync", data_dir))
 }

@@ -1,12 +1,12 @@
 //! The data folder as a server has it at its start: journal and archive, the one up to the other.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::progress::Progress;
 use super::{Interrupt, Place};
+use crate::files::create_folder;
 use crate::journal::{self, DataLock, Journal, JournalError};
 use crate::readers::archive::{self, ArchiveError, Store, WholeCalls};
 use crate::readers::snapshot::{self, SnapshotError};
@@ -46,7 +46,7 @@ impl Books {
     /// Takes the folder, as a server does, and brings the archive up to the journal.
     pub fn open(place: &Place, interrupt: &Interrupt) -> Result<Self, OpenError> {
         let dir = &place.data_dir;
-        create_private(dir).map_err(|source| OpenError::Io {
+        create_folder(dir).map_err(|source| OpenError::Io {
             doing: "create",
             path: dir.clone(),
             source,
@@ -74,13 +74,4 @@ impl Books {
         drop(store);
         Ok(Self { journal, archived: WholeCalls::open(&archive::path(dir))? })
     }
-}
-
-/// What callers say is nobody's business but the server's. A folder that is there stays as it is.
-fn create_private(dir: &Path) -> io::Result<()> {
-    let mut folder = fs::DirBuilder::new();
-    folder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(dir)
 }

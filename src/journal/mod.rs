@@ -60,6 +60,7 @@ use self::shared::Shared;
 use self::view::View;
 use self::writer::{Command, Writer};
 use crate::domain::{JournalId, Position, Record, Seq, State};
+use crate::files::sync_folder;
 
 /// Commits that may wait for the journal thread. More than callers that can be connected.
 const WAITING: usize = 16 * 1024;
@@ -298,10 +299,10 @@ fn make_folder(data_dir: &Path, dir: &Path) -> Result<(), JournalError> {
         return Ok(());
     }
     fs::create_dir_all(dir).map_err(JournalError::io("create", dir))?;
-    segment::sync_folder(data_dir).map_err(JournalError::io("sync", data_dir))?;
+    sync_folder(data_dir).map_err(JournalError::io("sync", data_dir))?;
     // The data folder itself may lie where we may look but not list; then it was not made by us.
     if let Some(parent) = std::path::absolute(data_dir).ok().as_deref().and_then(Path::parent) {
-        let _ = segment::sync_folder(parent);
+        let _ = sync_folder(parent);
     }
     Ok(())
 }

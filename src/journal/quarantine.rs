@@ -11,8 +11,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use super::segment::sync_folder;
 use crate::domain::Timestamp;
+use crate::files::sync_folder;
 
 /// Bytes of a file, to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use super::line::{LineReader, read_record, write_record};
 use super::segment::{self, Sealed, Segment};
 use super::{Journal, Shared};
 use crate::domain::{Event, Record, Seq};
+use crate::files::sync_folder;
 
 /// Written before the next sync. A commit's sync may have to wait for what others wrote.
 const SYNC_EVERY: usize = 1024 * 1024;
@@ -153,7 +154,7 @@ impl Sealed {
         if let Some(it) = shared.lock_segments().iter_mut().find(|it| it.ordinal == ordinal) {
             it.revision += 1;
         }
-        segment::sync_folder(&shared.dir).map_err(JournalError::io("sync", &shared.dir))
+        sync_folder(&shared.dir).map_err(JournalError::io("sync", &shared.dir))
     }
 
     /// Returns the hashes of the records before and after.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::JournalError;
 use super::line::{FORMAT, Header, write_header};
 use crate::domain::{JournalId, Seq};
+use crate::files::sync_folder;
 
 /// A segment that is being made.
 const NEXT: &str = "next.part";
@@ -75,11 +76,6 @@ pub fn list(dir: &Path) -> Result<Vec<(u32, PathBuf)>, JournalError> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Makes the entries of a folder durable.
-pub fn sync_folder(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// Removes what a crash left of files that were being made. None of it was ever part of the

@@ -20,6 +20,7 @@ use crate::domain::{
     Notices, Position, Seq, State, StoredCall, StoredCallRef, StoredMessage, StoredMessages,
     SyncStatus, Timestamp,
 };
+use crate::files::sync_folder;
 use crate::journal::Journal;
 
 /// The journal must have grown by this many times the last checkpoint before a new one is worth its
@@ -91,7 +92,7 @@ pub fn save(
     let saved = write_beside(&beside, state, position, sync_of).and_then(|size| {
         let io = |doing| io(doing, &beside);
         fs::rename(&beside, &path).map_err(io("rename"))?;
-        File::open(data_dir).and_then(|it| it.sync_all()).map_err(io("sync the folder of"))?;
+        sync_folder(data_dir).map_err(io("sync the folder of"))?;
         Ok(size)
     });
     if saved.is_err() {

@@ -7,7 +7,7 @@
 
 mod copy;
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use super::folder;
 use super::progress::Progress;
 use super::verify;
 use crate::domain::JournalId;
+use crate::files::sync_folder;
 
 /// A server that erases or removes while it is copied: it is done in a moment.
 const TRIES: usize = 10;
@@ -116,5 +117,5 @@ fn remove(part: &Path) -> Result<(), CareError> {
 }
 
 fn sync(dir: &Path) -> Result<(), CareError> {
-    File::open(dir).and_then(|it| it.sync_all()).map_err(CareError::io("sync", dir))
+    sync_folder(dir).map_err(CareError::io("sync", dir))
 }

@@ -16,6 +16,7 @@ use crate::domain::{
     Call, CallId, Conflict, Event, Notices, Position, REQUESTS_KEPT, Record, Role, Seq, State,
     SyncStatus,
 };
+use crate::files::sync_folder;
 use crate::journal::chain::{self, Follow};
 use crate::journal::mend;
 use crate::journal::quarantine::Quarantine;
@@ -222,8 +223,7 @@ fn archive_db(
         }
         told.extend(take_logs(&path, why, quarantine)?);
         fs::rename(&beside, &path).map_err(CareError::io("rename", &beside))?;
-        let synced = fs::File::open(data_dir).and_then(|it| it.sync_all());
-        synced.map_err(CareError::io("sync", data_dir))?;
+        sync_folder(data_dir).map_err(CareError::io("sync", data_dir))?;
     } else {
         told.extend(take_logs(&path, why, quarantine)?);
         told.extend(quarantine.take(&path, why)?.map(|it| put_aside(&it)));

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::super::error::JournalError;
 use super::super::quarantine::Quarantine;
-use super::super::segment::{Sealed, sync_folder};
+use super::super::segment::Sealed;
 use super::link::hash_records;
 use super::verify::held;
 use super::walk::Walk;
 use super::{Chain, FILE, Report, verify};
+use crate::files::sync_folder;
 
 /// What became of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]

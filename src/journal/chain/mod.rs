@@ -27,7 +27,8 @@ pub(super) use self::link::Link;
 use self::link::hash_records;
 use self::walk::{Known, Walk};
 use super::error::JournalError;
-use super::segment::{Sealed, sync_folder};
+use super::segment::Sealed;
+use crate::files::sync_folder;
 
 /// Its name in the journal's folder.
 pub const FILE: &str = "chain.jsonl";

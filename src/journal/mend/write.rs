@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::{FilePlan, Piece, Plan};
 use crate::domain::{Event, Record, Timestamp};
+use crate::files::sync_folder;
 use crate::journal::error::JournalError;
 use crate::journal::line::{read_record, write_header, write_record};
 use crate::journal::quarantine::Quarantine;
-use crate::journal::segment::sync_folder;
 
 /// What was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 //!   leaves the old one or the new one.
 //! - A file that can't be read is an error that names it, not a start from nothing.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use super::download::Mode;
 use super::failed::FailedItems;
 use super::meter::Day;
 use crate::domain::Position;
+use crate::files;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CursorError {
@@ -145,19 +146,11 @@ impl Cursor {
     /// Puts the file in place of the old one; it is on disk when this returns.
     pub fn save(&self) -> Result<(), CursorError> {
         let io = |doing| move |source| CursorError::Io { doing, file: self.file.clone(), source };
-        let folder = match self.file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(folder).map_err(io("making the folder of"))?;
+        if let Some(folder) = self.file.parent().filter(|it| !it.as_os_str().is_empty()) {
+            files::create_folder(folder).map_err(io("making the folder of"))?;
+        }
         let bytes = serde_json::to_vec(&self.kept).expect("positions always serialize");
-        let beside = self.file.with_extension("json.new");
-        let mut new = File::create(&beside).map_err(io("writing beside"))?;
-        new.write_all(&bytes).map_err(io("writing beside"))?;
-        new.sync_all().map_err(io("syncing the new"))?;
-        fs::rename(&beside, &self.file).map_err(io("replacing"))?;
-        let folder = File::open(folder).map_err(io("opening the folder of"))?;
-        folder.sync_all().map_err(io("syncing the folder of"))
+        files::replace(&self.file, &bytes).map_err(io("replacing"))
     }
 }
 

@@ -1,12 +1,14 @@
-//! The small files of an erasure, and those that lie about: what a repair set aside.
+//! Files of an erasure that can't be read or written, and those that lie about: what a repair set
+//! aside.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
 use serde::de::IgnoredAny;
 
+use crate::files;
 use crate::journal::chain;
 use crate::journal::line::{read_header, read_record};
 
@@ -45,32 +47,9 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     }
 }
 
-/// Written beside, synced, renamed, the folder synced.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut beside = path.to_owned().into_os_string();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let write = || {
-        let mut file = File::create(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    };
-    write().map_err(FileError::io("write", path))?;
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Removes a file that may be there.
+/// Removes a file that may be there, and what a crash left beside it.
 pub fn remove(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
-        Ok(()) => path.parent().map_or(Ok(()), sync_folder),
-        Err(err) if err.kind() == ErrorKind::NotFound => Ok(()),
-        Err(err) => Err(FileError::io("remove", path)(err)),
-    }
-}
-
-pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
-    File::open(folder).and_then(|it| it.sync_all()).map_err(FileError::io("sync", folder))
+    files::remove(path).map_err(FileError::io("remove", path))
 }
 
 /// The head of the hash chain as its last line has it.
@@ -90,7 +69,7 @@ pub fn sweep(data_dir: &Path, names: &[String]) -> Result<(), FileError> {
         let lines = bytes.split_inclusive(|it| *it == b'\n').filter(|it| !is_theirs(it));
         let kept: Vec<u8> = lines.flatten().copied().collect();
         if kept.len() < bytes.len() {
-            replace(&path, &kept)?;
+            files::replace(&path, &kept).map_err(FileError::io("write", &path))?;
         }
     }
     Ok(())
