@@ -13,7 +13,7 @@ use super::body;
 use super::error::ApiError;
 use crate::config::FirebasePrices;
 use crate::domain::Seq;
-use crate::readers::firebase::{BadMode, Cost, Mode, Prices, SyncReport};
+use crate::readers::firebase::{BadMode, Cost, Mode, Prices, SyncReport, Which};
 use crate::readers::snapshot;
 
 pub fn configure(service: &mut ServiceConfig) {
@@ -49,6 +49,7 @@ pub fn cost(context: &Context) -> Cost {
 #[derive(Default, Deserialize)]
 struct Retry {
     seq: Option<Seq>,
+    path: Option<String>,
 }
 
 async fn retry(
@@ -58,9 +59,9 @@ async fn retry(
 ) -> Result<HttpResponse, ApiError> {
     context.auth.supervisor(&request)?;
     let body = body::read(request.headers(), payload).await?;
-    let Retry { seq } =
+    let Retry { seq, path } =
         if body.is_empty() { Retry::default() } else { body::json(request.headers(), &body)? };
-    let retrying = context.mirror.retry(seq);
+    let retrying = context.mirror.retry(&Which { seq, path });
     Ok(HttpResponse::Accepted().json(serde_json::json!({ "retrying": retrying })))
 }
 

@@ -100,7 +100,7 @@ export class MirrorState extends HTMLElement {
     const { seq, path } = item;
     const name = String(path ?? seq);
     const again = el("button", { type: "button", class: "quiet", "aria-label": `Try again: ${name}`,
-      onclick: (event) => this.#retry(event.currentTarget, { seq }) }, "Try again");
+      onclick: (event) => this.#retry(event.currentTarget, { seq, path }) }, "Try again");
     return el("li", {}, itemText(item), seq === undefined ? null : again);
   }
 
@@ -162,10 +162,11 @@ function waiting({ pending, lag_seconds: lag }) {
 }
 
 /** Names and values of what the server tells. */
-function factsOf({ state, pending, lag_seconds: lag, listeners, listening_trouble: deaf, taken, noticed }) {
+function factsOf({ state, trouble, pending, lag_seconds: lag, listeners, listening_trouble: deaf, taken, noticed }) {
   if (state === "off") return [];
   const open = Array.isArray(listeners) ? listeners.length : listeners?.open ?? listeners;
   return [
+    trouble ? ["Does not send", String(trouble)] : null,
     Number.isFinite(pending) ? ["Waiting to be sent", String(pending)] : null,
     lag > 0 ? ["Behind by", durationWords(lag * 1000)] : null,
     Number.isFinite(open) ? ["Open listeners", String(open)] : null,

@@ -114,6 +114,101 @@ fn an_answer_that_was_lost_is_known_again_as_our_own() {
     assert_eq!(conflicts(&house), 0);
 }
 
+fn looks_at_entries(house: &House) -> usize {
+    let is_look = |method: &str, target: &str| method == "GET" && target.contains("active_calls/");
+    house.rtdb.requests().seen.iter().filter(|it| is_look(&it.method, &it.target)).count()
+}
+
+/// An edit of a call of which the mirror does not know whether it is there already.
+fn edits_what_may_be_there(house: &House, n: u64) {
+    house.until("there", || house.there(n, "status") == "ACTIVE");
+    someone_sets(house, n, "admin_notes", json!("ring the plant"));
+}
+
+fn assert_not_buried(house: &House, n: u64) {
+    let taken_in = || house.journal.view(|it| it.call(call(n)).unwrap().admin_notes.clone());
+    house.until("taken in", || taken_in().is_some_and(|it| it.as_str() == "ring the plant"));
+    house.until_synced();
+    house.assert_equal();
+    assert_eq!(house.there(n, "admin_notes"), "ring the plant");
+}
+
+#[test]
+fn a_beginning_whose_answer_was_lost_buries_no_edit() {
+    for max_paths in [500, 8] {
+        let mut house = with_call();
+        house.stop();
+        house.settings.limits.max_paths = max_paths;
+        house.start();
+        // Only the first batch after a start may have been sent before.
+        house.begins(2);
+        house.until_synced();
+        let n_looks = looks_at_entries(&house);
+        (3..20).for_each(|n| house.begins(n));
+        house.until_synced();
+        assert_eq!(looks_at_entries(&house), n_looks, "the first sending costs nothing more");
+
+        house.rtdb.set_fault(Fault::Lying { times: usize::MAX });
+        (20..40).for_each(|n| house.begins(n));
+        edits_what_may_be_there(&house, 20);
+        let n_before = house.rtdb.requests().count();
+        house.until("tried again", || house.rtdb.requests().count() > n_before + 4);
+        house.rtdb.clear_faults();
+
+        assert_not_buried(&house, 20);
+    }
+}
+
+#[test]
+fn a_beginning_that_was_sent_before_a_crash_buries_no_edit() {
+    let mut house = with_call();
+    house.stop();
+    let saved = std::fs::read(&house.settings.cursor_file).unwrap();
+    house.start();
+    house.begins(2);
+    house.until_synced();
+    house.stop();
+    edits_what_may_be_there(&house, 2);
+    // As if the server had died before its position was on disk.
+    std::fs::write(&house.settings.cursor_file, saved).unwrap();
+
+    house.start();
+
+    assert_not_buried(&house, 2);
+}
+
+#[test]
+fn what_was_refused_is_tried_again_only_in_place_of_what_is_there() {
+    let house = with_call();
+    house.rtdb.set_fault(Fault::Poison("/admin_id".into()));
+    house.takes_over(1, "Kim");
+    house.until_synced();
+    assert_eq!(house.report().failed.len(), 2, "the value and its mark");
+    house.rtdb.clear_faults();
+    someone_sets(&house, 1, "admin_id", json!("Ada"));
+
+    house.retry();
+
+    house.until("settled", || house.report().failed.is_empty());
+    house.until_synced();
+    house.assert_equal();
+    assert_eq!(conflicts(&house), 1, "one of the two stays, and who went under is written down");
+}
+
+#[test]
+fn an_entry_that_is_too_large_to_be_kept_in_mind_is_taken_in_and_written_value_by_value() {
+    let house = with_call();
+    someone_sets(&house, 1, "urgency", json!("CRITICAL"));
+    house.rtdb.put(&format!("{}/junk", entry_of(1)), json!("x".repeat(200_000)));
+
+    house.urgency(1, Urgency::Urgent);
+    house.until_synced();
+
+    assert_eq!(house.there(1, "urgency"), "CRITICAL");
+    assert_eq!(conflicts(&house), 1);
+    assert_eq!(house.there(1, "junk").as_str().map(str::len), Some(200_000));
+}
+
 #[test]
 fn a_value_that_is_refused_is_set_aside_and_the_others_of_the_call_arrive() {
     let house = with_call();

@@ -129,6 +129,8 @@ struct Sides {
     records: Vec<Record>,
     /// How many the database is known to have.
     n_acked: usize,
+    /// How many it may have.
+    n_doubted: usize,
     /// What our clock lacks.
     offset_ms: i64,
     request: Option<Request>,
@@ -147,6 +149,7 @@ impl Sides {
             state: State::default(),
             records: Vec::new(),
             n_acked: 0,
+            n_doubted: 0,
             offset_ms,
             request: None,
             looks,
@@ -161,8 +164,6 @@ impl Sides {
             language: None,
             urgency: Urgency::Urgent,
         })]);
-        sides.send(1);
-        sides.arrive(true, true);
         sides
     }
 
@@ -216,6 +217,9 @@ impl Sides {
 
     fn there(&mut self, change: Change, is_signed: bool) {
         let there = &mut self.there;
+        if there.call.is_null() {
+            return;
+        }
         match change {
             Change::Urgency(it) => there.set("urgency", json!(it)),
             Change::Holder(who) => {
@@ -250,21 +254,36 @@ impl Sides {
         if self.request.is_some() {
             return;
         }
+        let (mut writes, mut up_to) = self.batch(n_records);
         let mut expected = None;
-        if self.looks && self.n_acked > 0 {
+        // A whole entry is a call that begins: nothing is there yet.
+        if self.looks && !writes.iter().any(|it| it.0 == path("")) {
             let call = self.there.call.clone();
             self.take_in(&call);
             expected = Some(call);
+            (writes, up_to) = self.batch(n_records);
         }
+        self.request = Some(Request { writes, up_to, expected });
+    }
+
+    fn batch(&self, n_records: usize) -> (Writes, usize) {
         let up_to = (self.n_acked + n_records).min(self.records.len());
         let mut writes = Writes::new();
         let last = |id, field| self.state.call(id)?.edits.last(field).map(|it| it.seq);
-        self.records[self.n_acked..up_to].iter().for_each(|it| put(&mut writes, it, &last));
-        self.request = Some(Request { writes, up_to, expected });
+        for record in &self.records[self.n_acked..up_to] {
+            put(&mut writes, record, &last);
+        }
+        if self.looks {
+            writes.contest_beginnings(self.n_doubted as u64);
+        }
+        (writes, up_to)
     }
 
     fn arrive(&mut self, is_applied: bool, is_answered: bool) {
         let Some(request) = self.request.take() else { return };
+        if !is_answered {
+            self.n_doubted = self.n_doubted.max(request.up_to);
+        }
         if !is_applied || request.expected.is_some_and(|it| it != self.there.call) {
             return;
         }

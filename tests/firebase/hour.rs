@@ -200,13 +200,13 @@ fn payload_bytes(house: &House, after: u64) -> usize {
 #[test]
 fn what_cannot_wait_does_not_wait_for_its_turn() {
     let mut house = House::new();
-    house.settings.pace = Pace { per_second: 0.001, burst: 1.0 };
+    house.settings.pace = Pace { per_second: 0.001, burst: 2.0 };
     house.begins(1);
     house.start();
     house.until_synced();
     let turn = house.turn(1);
     house.happens(turn);
-    house.until_synced(); // That was the only token for a long time.
+    house.until_synced(); // That was the last token for a long time.
     let turn = house.turn(1);
     house.happens(turn);
     assert!(house.report().pending > 0);

@@ -15,7 +15,7 @@ use aurora::domain::{
 use aurora::journal::{Draft, Journal, JournalError, Need, Settings};
 use aurora::readers::firebase::{
     BackoffLimits, ClientSettings, Credentials, Gone, Mirror, MirrorSettings, MirrorStatus, Pace,
-    State, SyncReport, Target, follow,
+    State, SyncReport, Target, Which, follow,
 };
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -122,6 +122,11 @@ impl House {
         let status = Arc::clone(&self.status);
         let mirror = Mirror::start(settings, source, bell, status, Box::new(take_in));
         self.mirror = Some(mirror.unwrap());
+    }
+
+    /// Tries everything again that was refused.
+    pub fn retry(&self) {
+        self.mirror.as_ref().unwrap().retry(&Which::default());
     }
 
     pub fn stop(&mut self) {

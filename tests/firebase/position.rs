@@ -1,13 +1,14 @@
 //! A database that is not as it was left: it is recognised, filled again and told of.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
-use aurora::domain::{EndReason, Event, Urgency};
-use aurora::readers::firebase::{FoundThere, Target};
+use aurora::domain::{EndReason, Event, Run, Urgency};
+use aurora::readers::firebase::{FoundThere, Target, run_path};
 use serde_json::{Value, json};
 
-use crate::fakes::rtdb::Rtdb;
+use crate::fakes::rtdb::{Fault, Rtdb};
 use crate::house::{House, call, entry_of};
 
 fn with_calls(numbers: std::ops::Range<u64>) -> House {
@@ -81,6 +82,86 @@ fn a_database_that_was_restored_to_yesterday_gets_what_it_lacks() {
     let paths = history.iter().flat_map(|it| &it.changes).map(|it| it.0.as_str());
     let untouched = entry_of(4);
     assert!(!paths.into_iter().any(|it| it.starts_with(&untouched)), "only what it lacks");
+}
+
+#[test]
+fn a_wipe_is_noticed_also_after_something_was_written_since() {
+    let mut house = with_calls(0..5);
+    house.stop();
+    house.settings.silence = Duration::from_secs(3600);
+    house.start();
+    house.urgency(2, Urgency::Normal);
+    house.until_synced();
+
+    house.rtdb.put("", Value::Null);
+    house.urgency(3, Urgency::Critical);
+    house.until_synced();
+    assert_eq!(found(&house), None, "our position is there again");
+    house.stop();
+    house.start();
+
+    house.until("noticed", || found(&house) == Some(FoundThere::Wiped));
+    house.until_synced();
+    house.assert_equal();
+}
+
+#[test]
+fn a_wipe_in_the_middle_of_the_whole_state_is_noticed() {
+    let mut house = with_calls(0..20);
+    house.stop();
+    house.rtdb.put("", Value::Null);
+    house.settings.limits.max_paths = 8;
+    house.settings.silence = Duration::from_secs(3600);
+    house.rtdb.set_fault(Fault::Slow(Duration::from_millis(10)));
+    house.start();
+    let n_there = || house.rtdb.value("active_calls").as_object().map_or(0, |it| it.len());
+    house.until("half of it is there", || n_there() >= 5);
+    assert_eq!(found(&house), Some(FoundThere::Wiped));
+
+    house.rtdb.put("", Value::Null);
+    house.rtdb.clear_faults();
+    house.until_synced();
+
+    house.assert_equal();
+}
+
+fn run() -> Run {
+    let run = json!({
+        "run_id": format!("run_{}", call(1).0), "user_id": "ada@example.com",
+        "timestamp": "2026-11-20T12:00:00.123Z", "slug": "call", "command": "call",
+        "status": "success", "duration_seconds": 60,
+    });
+    serde_json::from_value(run).unwrap()
+}
+
+#[test]
+fn an_outage_before_the_first_contact_is_one_like_any_other() {
+    let mut house = House::new();
+    house.rtdb.go_down();
+    house.start();
+    house.begins(1);
+    let turn = house.turn(1);
+    house.happens(turn);
+    let run = run();
+    house.happens(vec![
+        Event::CallEnded(aurora::domain::CallEnded::new(call(1), EndReason::HangUp, None)),
+        Event::RunRecorded(Arc::new(run.clone())),
+        Event::CallArchived { call_id: call(1) },
+    ]);
+    house.begins(2);
+    house.until("unreachable", || house.status.trouble().is_some());
+
+    house.rtdb.come_back();
+    house.until_synced();
+
+    house.assert_equal();
+    let history = house.rtdb.history();
+    let has = |path: &str, holds: &dyn Fn(&Value) -> bool| {
+        history.iter().flat_map(|it| &it.changes).any(|it| it.0 == path && holds(&it.1))
+    };
+    assert!(has(&entry_of(1), &|it| it["status"] == "ENDED"), "it was told before it left");
+    assert!(house.rtdb.value(&run_path(&run)).is_object());
+    assert_eq!(found(&house), None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aurora::readers::firebase::{
     BackoffLimits, Batch, ClientSettings, Credentials, FailedItem, Limits, Mirror, MirrorError,
-    MirrorSettings, MirrorStatus, Next, Pace, Reset, SourceError, State, Target, Writes,
+    MirrorSettings, MirrorStatus, Next, Pace, Reset, SourceError, State, Target, Which, Writes,
 };
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::Timestamp;
@@ -113,7 +113,8 @@ impl Site {
     }
 
     pub fn retry(&self, seq: Option<u64>) -> usize {
-        self.mirror.as_ref().map_or(0, |it| it.retry(seq))
+        let which = Which { seq, path: None };
+        self.mirror.as_ref().map_or(0, |it| it.retry(&which))
     }
 
     pub fn record(&self, path: &str, value: impl Into<Value>) {
@@ -194,6 +195,7 @@ impl Script {
                 chunks,
                 at_seq: head,
                 first_at: None,
+                is_all_held: false,
                 leave: Box::new(|_| Vec::new()),
             }));
         }

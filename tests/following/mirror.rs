@@ -154,7 +154,11 @@ async fn a_retry_heals_what_was_refused() {
     until_synced(&app).await;
     assert_eq!(sync(&app).await["failed"][0]["seq"], 4, "the database still refuses it");
     rtdb.clear_faults();
-    let healed = app.act("/api/sync/retry", &json!({ "seq": 4 })).await;
+    let path = sync(&app).await["failed"][0]["path"].clone();
+    let which = json!({ "seq": 4, "path": "active_calls/another" });
+    let other = app.act("/api/sync/retry", &which).await;
+    assert_eq!((other.status, other.json()), (202, json!({ "retrying": 0 })));
+    let healed = app.act("/api/sync/retry", &json!({ "seq": 4, "path": path })).await;
     assert_eq!((healed.status, healed.json()), (202, json!({ "retrying": 1 })));
 
     crate::harness::wait_until("nothing is failed", async || {

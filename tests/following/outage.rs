@@ -181,6 +181,54 @@ async fn a_service_account_opens_the_database_and_renews_its_token() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_revoked_in_the_middle_holds_nobody_up_and_a_good_one_brings_everything() {
+    let rtdb = Rtdb::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("key.json");
+    let good = rtdb.service_account_json();
+    std::fs::write(&file, &good).expect("a writable folder");
+    let app = TestApp::builder()
+        .env("FIREBASE_DATABASE_URL", rtdb.url())
+        .env("GOOGLE_APPLICATION_CREDENTIALS", file.display().to_string())
+        .spawn()
+        .await;
+    app.say("+15550100", "Hello").await;
+    until_synced(&app).await;
+    let before = sync(&app).await["acked_seq"].clone();
+
+    // No token of it is taken any more, and no new one is given.
+    std::fs::write(&file, good.replace("aurora@", "removed@")).expect("a writable folder");
+    rtdb.set_fault(Fault::ExpiredCredentials);
+    rtdb.revoke_streams();
+    for n in 0..20 {
+        let reply = app.say("+15550100", &format!("This is message {n}")).await;
+        assert!(reply.durable);
+        app.say(&format!("+155502{n:02}"), "There is a fire").await;
+    }
+    whole_life(&app, "+15550900").await;
+
+    until_state(&app, "refused").await;
+    let told = sync(&app).await;
+    assert_eq!((&told["acked_seq"], &told["failed"]), (&before, &json!([])));
+    assert!(told["pending"].as_u64() > Some(60), "{told}");
+    let mirror = app.get("/status").await.json()["mirror"].clone();
+    assert_eq!((&mirror["healthy"], &mirror["state"]), (&json!(false), &json!("refused")));
+    let reason = told["trouble"].as_str().unwrap_or_default();
+    assert!(reason.contains("no access token") && reason.contains("its key"), "{told}");
+    assert_eq!(mirror["detail"], told["trouble"]);
+    assert_eq!(firebase_health(&app).await, 503);
+    assert_eq!(app.get("/health/ready").await.status, 200, "calls can be taken");
+
+    std::fs::write(&file, &good).expect("a writable folder");
+    app.act("/api/sync/retry", &json!({})).await;
+    until_synced(&app).await;
+
+    assert_equal(&app, &rtdb).await;
+    assert_eq!(firebase_health(&app).await, 200);
+    assert!(!app.stderr().contains("PRIVATE KEY"), "no key in the log");
+}
+
+#[tokio::test]
 async fn a_key_that_is_none_stops_the_start_without_being_quoted() {
     let exit = TestApp::builder()
         .env("FIREBASE_DATABASE_URL", format!("https://{NAMESPACE}.firebaseio.com"))

@@ -27,7 +27,7 @@ pub enum AuthError {
     Unreachable,
     #[error("no token within {} s", TOKEN_TIMEOUT.as_secs())]
     TooSlow,
-    #[error("no access token: {0}")]
+    #[error("no access token: {0}; make sure that the service account and its key are still valid")]
     Refused(&'static str),
 }
 

@@ -112,9 +112,9 @@ pub enum Put {
 /// Why a request is not known to have done what it was to do, by what has to happen next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// Wait and send again. It may have been applied: sending twice is harmless.
+    /// Wait and send again. `may_be_done`: it may have been applied, and the answer was lost.
     #[error("{reason}")]
-    Temporary { reason: String, retry_after: Option<Duration> },
+    Temporary { reason: String, retry_after: Option<Duration>, may_be_done: bool },
     /// Token or rules, even with a new token. Wait until somebody has put it right.
     #[error("{reason}")]
     Credentials { reason: String },
@@ -337,7 +337,8 @@ impl Client {
         match status.as_u16() {
             400 | 413 => WriteError::Refused { status: status.as_u16(), reason: said },
             401 | 403 => WriteError::Credentials { reason },
-            408 | 425 | 429 | 500.. => WriteError::Temporary { reason, retry_after },
+            429 => WriteError::Temporary { reason, retry_after, may_be_done: false },
+            408 | 425 | 500.. => WriteError::Temporary { reason, retry_after, may_be_done: true },
             _ => WriteError::Misconfigured { reason },
         }
     }
@@ -396,7 +397,7 @@ fn no_token(err: AuthError) -> WriteError {
     let reason = err.to_string();
     match err {
         AuthError::Unreachable | AuthError::TooSlow => {
-            WriteError::Temporary { reason, retry_after: None }
+            WriteError::Temporary { reason, retry_after: None, may_be_done: false }
         }
         AuthError::Credentials(_) | AuthError::Refused(_) => WriteError::Credentials { reason },
     }
@@ -404,13 +405,15 @@ fn no_token(err: AuthError) -> WriteError {
 
 fn no_answer(err: reqwest::Error) -> WriteError {
     let err = err.without_url();
+    // Without a connection nothing was sent.
+    let may_be_done = !err.is_connect();
     let mut reason = err.to_string();
     let mut cause = err.source();
     while let Some(err) = cause {
         reason = format!("{reason}: {err}");
         cause = err.source();
     }
-    WriteError::Temporary { reason: shortened(&reason), retry_after: None }
+    WriteError::Temporary { reason: shortened(&reason), retry_after: None, may_be_done }
 }
 
 fn error_text(bytes: &[u8]) -> String {

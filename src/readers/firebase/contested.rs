@@ -17,7 +17,7 @@ use super::client::{Etag, Found, Put, WriteError};
 use super::delivery::{Delivery, Flow};
 use super::entry;
 use super::patience::Waited;
-use super::writes::{Writes, merge};
+use super::writes::{Writes, json_size, merge};
 use crate::domain::{CallId, RemoteCall};
 
 /// Puts in the journal what was changed of a call there, if it knows the call; given the offset of
@@ -27,10 +27,14 @@ pub type TakeIn = Box<dyn FnMut(RemoteCall, i64) -> Result<(), String> + Send>;
 /// After so many changes by others in a row, somebody writes without end: wait a little.
 const MAX_MISMATCHES: usize = 25;
 
+/// A larger entry is not kept in mind; ours are at most half of it.
+const MAX_ENTRY_BYTES: usize = 128 * 1024;
+
 /// The entries that were seen, and taken in, and not yet written over.
 #[derive(Default)]
 pub(super) struct Seen {
-    entries: BTreeMap<CallId, (Etag, Value)>,
+    /// `None`: what can't be named, or not kept, is written blindly, value by value.
+    entries: BTreeMap<CallId, Option<(Etag, Value)>>,
     n_mismatches: usize,
 }
 
@@ -38,13 +42,14 @@ impl Delivery {
     /// Writes what in `writes` is contested, and leaves the rest. [`Flow::Reread`]: the journal has
     /// something new, or nothing could be written.
     pub fn deliver_contested(&mut self, writes: &mut Writes) -> Flow {
-        self.forget();
+        self.attend();
         writes.forget(|path| self.is_forgotten(path));
-        let calls: Vec<CallId> = writes.contested().collect();
-        if calls.is_empty() || self.progress.status.is_stream_good() {
+        if self.progress.status.is_stream_good() {
             self.seen.entries.clear();
             return Flow::Done;
         }
+        writes.contest_beginnings(self.doubt.up_to());
+        let calls: Vec<CallId> = writes.contested().collect();
         self.seen.entries.retain(|id, _| calls.contains(id));
         let mut is_new = false;
         for id in &calls {
@@ -65,7 +70,7 @@ impl Delivery {
             return Flow::Reread;
         }
         for id in calls {
-            let Some((etag, present)) = self.seen.entries.remove(&id) else { continue };
+            let Some(Some((etag, present))) = self.seen.entries.remove(&id) else { continue };
             loop {
                 match self.replace(id, &etag, &present, writes) {
                     Ok(Flow::Done) => break self.seen.n_mismatches = 0,
@@ -88,7 +93,8 @@ impl Delivery {
             match self.deliver_contested(&mut part) {
                 Flow::Done => return self.deliver(part, None),
                 // What was taken in is a later record, and follows.
-                Flow::Reread => {}
+                Flow::Reread if self.is_filling => {}
+                Flow::Reread => return Flow::Reread,
                 Flow::Stop => return Flow::Stop,
             }
         }
@@ -117,7 +123,7 @@ impl Delivery {
         if self.patience.wait_out(err) == Waited::Stop {
             return Flow::Stop;
         }
-        self.forget();
+        self.attend();
         self.check_position()
     }
 
@@ -125,8 +131,8 @@ impl Delivery {
     fn see(&mut self, id: CallId) -> Result<bool, WriteError> {
         match self.request(async |client| client.get(&path(id), &[]).await) {
             Ok(found) => self.take(id, found),
-            // Nothing can be seen in it: it is written blindly, value by value.
             Err(WriteError::Unreadable { reason } | WriteError::Refused { reason, .. }) => {
+                self.seen.entries.insert(id, None);
                 warn!(call.id = %id, reason, "The entry of `{id}` in the database can't be read.");
                 Ok(false)
             }
@@ -146,9 +152,9 @@ impl Delivery {
                 .map_err(|reason| WriteError::Misconfigured { reason })?;
         }
         // Without a tag there is no condition: like an entry that can't be read.
-        if let Some(etag) = found.etag {
-            self.seen.entries.insert(id, (etag, found.value));
-        }
+        let is_small = json_size(&found.value) <= MAX_ENTRY_BYTES;
+        let seen = found.etag.filter(|_| is_small).map(|etag| (etag, found.value));
+        self.seen.entries.insert(id, seen);
         Ok(is_changed)
     }
 
@@ -186,7 +192,8 @@ impl Delivery {
                 if self.seen.n_mismatches >= MAX_MISMATCHES {
                     self.seen.n_mismatches = 0;
                     let reason = "somebody changes a call without end".to_owned();
-                    return Err(WriteError::Temporary { reason, retry_after: None });
+                    let retry_after = None;
+                    return Err(WriteError::Temporary { reason, retry_after, may_be_done: false });
                 }
                 self.take(id, found)?;
                 return Ok(Flow::Reread);

@@ -47,6 +47,10 @@ struct Kept {
     /// The database it counts in. `None`: written before that was kept.
     #[serde(default)]
     database: Option<String>,
+    /// Whether the database bears our mark of having got all, or is to get it: see `position.rs`.
+    /// `false`: nothing was sent yet, or before there was a mark.
+    #[serde(default)]
+    is_marked: bool,
     #[serde(default)]
     failed: FailedItems,
     /// What the traffic came to, by day.
@@ -102,6 +106,19 @@ impl Cursor {
         self.kept.sent_seq = seq;
     }
 
+    pub(super) fn is_marked(&self) -> bool {
+        self.kept.is_marked
+    }
+
+    pub(super) fn set_marked(&mut self) {
+        self.kept.is_marked = true;
+    }
+
+    /// Whether nothing was ever sent.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.kept.journal_id.is_none() && !self.kept.is_marked
+    }
+
     /// The database that the position is in.
     pub(super) fn database(&self) -> Option<&str> {
         self.kept.database.as_deref()
@@ -122,6 +139,7 @@ impl Cursor {
 
     /// Forgets the position: nothing of the journal is known to be in the database.
     pub(super) fn forget_position(&mut self) {
+        self.kept.is_marked |= self.kept.journal_id.is_some();
         self.kept.journal_id = None;
         (self.kept.acked_seq, self.kept.sent_seq) = (0, 0);
     }

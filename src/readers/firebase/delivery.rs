@@ -35,6 +35,58 @@ pub(super) enum Flow {
     Stop,
 }
 
+/// What may be in the database although no answer said so. A beginning among it is not sent again
+/// unseen: it would bury what somebody has put there since.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    /// Whoever ran before us may have sent the batch that goes on from here, or from before.
+    from: Option<u64>,
+    /// The last record that was sent and not acknowledged.
+    up_to: u64,
+}
+
+impl Default for Doubt {
+    fn default() -> Self {
+        Self { from: Some(u64::MAX), up_to: 0 }
+    }
+}
+
+impl Doubt {
+    /// Nothing of ours is there.
+    pub fn none() -> Self {
+        Self { from: None, up_to: 0 }
+    }
+
+    /// The database says where it stands; what follows may be there in part.
+    pub fn stood_at(&mut self, seq: Option<u64>) {
+        self.from = self.from.map(|it| it.min(seq.unwrap_or(u64::MAX)));
+    }
+
+    /// It stands where it stood before.
+    pub fn stands_at(&mut self, seq: Option<u64>) {
+        self.from = seq;
+    }
+
+    /// A batch is about to be sent.
+    pub fn note(&mut self, after: u64, last_seq: u64) {
+        if self.from.is_some_and(|it| after <= it) {
+            self.up_to = self.up_to.max(last_seq);
+        }
+    }
+
+    /// What goes up to that record was sent, and there was no good answer.
+    pub fn failed(&mut self, err: &WriteError, last_seq: Option<u64>) {
+        if matches!(err, WriteError::Temporary { may_be_done: true, .. }) {
+            self.up_to = self.up_to.max(last_seq.unwrap_or(0));
+        }
+    }
+
+    /// Up to which record.
+    pub fn up_to(&self) -> u64 {
+        self.up_to
+    }
+}
+
 pub(super) struct Delivery {
     pub runtime: Runtime,
     pub client: Client,
@@ -51,6 +103,9 @@ pub(super) struct Delivery {
     pub watch: Watch,
     pub seen: Seen,
     pub take_in: TakeIn,
+    pub doubt: Doubt,
+    /// The whole state is being sent.
+    pub is_filling: bool,
 }
 
 impl Delivery {
@@ -66,13 +121,21 @@ impl Delivery {
     fn deliver_pieces(&mut self, writes: Writes, seq: Option<u64>) -> Flow {
         let mut pieces = vec![writes];
         let mut is_whole = true;
+        let mut may_be_done = false;
         while let Some(mut piece) = pieces.pop() {
             // It may have been wiped in an outage that began with an earlier piece.
-            let flow = if seq.is_some() { self.check_position() } else { Flow::Done };
+            let is_checked = seq.is_some() || self.is_filling;
+            let flow = if is_checked { self.check_position() } else { Flow::Done };
             if flow != Flow::Done {
                 return flow;
             }
-            self.forget();
+            if std::mem::take(&mut may_be_done) && piece.contest_beginnings(u64::MAX) {
+                let flow = self.deliver_contested(&mut piece);
+                if flow != Flow::Done {
+                    return flow;
+                }
+            }
+            self.attend();
             piece.forget(|path| self.is_forgotten(path));
             if piece.n_paths() > 1 && piece.exceeds(self.limits) {
                 halve(piece, &mut pieces);
@@ -80,11 +143,13 @@ impl Delivery {
                 continue;
             }
             let carried = seq.filter(|_| pieces.is_empty());
-            let position = carried.map(|it| self.position(it));
-            let position = position.as_ref().map(|it| (self.position_path.as_str(), it));
+            if piece.is_empty() && carried.is_none() {
+                continue;
+            }
+            let position = carried.map_or_else(Vec::new, |it| self.position(it));
             let sent = self.progress.status.sent();
             let ticket = sent.note(&piece, Instant::now());
-            let err = match self.send(piece.to_body(position)) {
+            let err = match self.send(piece.to_body(&position)) {
                 Ok(_) => {
                     sent.acked(ticket, Instant::now());
                     self.sent(carried);
@@ -102,26 +167,31 @@ impl Delivery {
                 },
                 Err(err) => err,
             };
+            self.doubt.failed(&err, seq);
             match self.patience.wait_out(&err) {
                 Waited::Stop => return Flow::Stop,
-                // Nothing of it is in yet: a fresh reading may coalesce more into one request.
+                // Nothing of it is known to be in: a fresh reading may coalesce more into one request.
                 Waited::Enough if is_whole && seq.is_some() => return Flow::Reread,
-                Waited::Enough => pieces.push(piece),
+                Waited::Enough => {
+                    may_be_done = matches!(err, WriteError::Temporary { may_be_done: true, .. });
+                    pieces.push(piece);
+                }
             }
         }
         Flow::Done
     }
 
     /// Puts on disk what somebody waits for.
-    pub fn save_if_asked(&mut self) {
+    fn save_if_asked(&mut self) {
         for reply in std::mem::take(&mut self.patience.saves) {
             // Whoever asked may have stopped waiting.
             let _ = reply.try_send(self.progress.save());
         }
     }
 
-    /// Lets go of what was asked to be forgotten.
-    pub fn forget(&mut self) {
+    /// Does what was asked meanwhile: lets go of what is to be forgotten, saves.
+    pub fn attend(&mut self) {
+        self.save_if_asked();
         let acked = self.progress.acked().unwrap_or(0);
         self.forgotten.retain(|it| it.0 > acked);
         for it in std::mem::take(&mut self.patience.forgets) {
@@ -141,20 +211,19 @@ impl Delivery {
     /// # Errors
     /// It is not, as a write of our own is not accepted either; or the list is full.
     fn set_aside(&mut self, piece: &Writes, carried: Option<u64>) -> Result<(), WriteError> {
-        let position = self.position(carried.or(self.progress.acked()).unwrap_or(0));
-        let own = Writes::new().to_body(Some((self.position_path.as_str(), &position)));
-        if let Err(err) = self.persist(own)? {
+        let own = [(format!("{}/updated_at", self.position_path), server_time())];
+        if let Err(err) = self.persist(Writes::new().to_body(&own))? {
             let reason = format!("everything is refused with {err}");
             return Err(WriteError::Misconfigured { reason });
         }
-        let carried_position = carried.map(|_| (self.position_path.as_str(), &position));
-        let Err(refused) = self.persist(piece.to_body(carried_position))? else {
+        let position = carried.map_or_else(Vec::new, |it| self.position(it));
+        let Err(refused) = self.persist(piece.to_body(&position))? else {
             self.sent(carried);
             self.accepted(piece);
             return Ok(());
         };
         self.patience.recovered();
-        self.forget();
+        self.attend();
         for (path, seq, value) in piece.iter() {
             if self.is_forgotten(path) && !value.is_null() {
                 continue;
@@ -200,20 +269,23 @@ impl Delivery {
     ///
     /// # Errors
     /// The mirror is to end, or somebody has to act.
-    fn persist(&mut self, body: Bytes) -> Result<Result<(), WriteError>, WriteError> {
+    pub(super) fn persist(&mut self, body: Bytes) -> Result<Result<(), WriteError>, WriteError> {
         loop {
             match self.send(body.clone()) {
                 Ok(_) => return Ok(Ok(())),
                 Err(err @ WriteError::Refused { .. }) => return Ok(Err(err)),
                 Err(err) if self.patience.wait_out(&err) == Waited::Stop => return Err(err),
-                Err(_) => {}
+                Err(_) => self.attend(),
             }
         }
     }
 
-    fn position(&self, seq: u64) -> Value {
-        let journal_id = &self.progress.journal_id;
-        json!({"journal_id": journal_id, "seq": seq, "updated_at": {".sv": "timestamp"}})
+    /// Value by value: the mark beside it stays (`position.rs`).
+    fn position(&self, seq: u64) -> Vec<(String, Value)> {
+        let journal_id = json!(self.progress.journal_id);
+        let fields =
+            [("journal_id", journal_id), ("seq", json!(seq)), ("updated_at", server_time())];
+        fields.map(|(name, value)| (format!("{}/{name}", self.position_path), value)).into()
     }
 
     fn send(&mut self, body: Bytes) -> Result<Ack, WriteError> {
@@ -238,6 +310,7 @@ impl Delivery {
                 () = stopped => Err(WriteError::Temporary {
                     reason: "the server stops".to_owned(),
                     retry_after: None,
+                    may_be_done: true,
                 }),
             }
         });
@@ -255,6 +328,10 @@ impl Delivery {
             Waited::Enough => Flow::Reread,
         }
     }
+}
+
+fn server_time() -> Value {
+    json!({".sv": "timestamp"})
 }
 
 /// Puts the halves on the stack so that the first one is next.

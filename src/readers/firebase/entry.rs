@@ -41,7 +41,7 @@ pub fn begin(writes: &mut Writes, id: CallId, call: Value, urgency: Urgency, sta
     call["mirrored"] = json!({ "status": CallStatus::Active, "urgency": urgency });
     call["updated_at"] = server_time();
     call["updated_by"] = json!(us(stamp.node));
-    writes.set_call(&id.to_string(), call);
+    writes.begin_call(id, call);
 }
 
 /// The entry of a call as it is, field by field: what others put beside ours stays.

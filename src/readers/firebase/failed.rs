@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::writes::{Writes, merge};
+use super::writes::{Limits, Writes, merge};
 
 /// Longest list of failed items. Beyond it the mirror waits instead of setting aside, and says so.
 pub const MAX_FAILED: usize = 10_000;
@@ -21,6 +21,20 @@ pub struct FailedItem {
     /// What would have been written; kept, because the journal may no longer hold the record.
     #[serde(default)]
     pub value: Value,
+}
+
+/// Which failed items are meant: all, those of one record, the one at a path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Which {
+    pub seq: Option<u64>,
+    pub path: Option<String>,
+}
+
+impl Which {
+    pub fn is(&self, item: &FailedItem) -> bool {
+        self.seq.is_none_or(|it| it == item.seq)
+            && self.path.as_ref().is_none_or(|it| *it == item.path)
+    }
 }
 
 /// The failed items, oldest first, at most one for a path.
@@ -73,13 +87,20 @@ impl FailedItems {
         self.0.len() < n_before
     }
 
-    /// All items, or those of one record, as a batch to try again.
-    pub fn to_writes(&self, seq: Option<u64>) -> Writes {
-        let mut writes = Writes::new();
-        for item in self.0.iter().filter(|it| seq.is_none_or(|seq| it.seq == seq)) {
-            writes.put_escaped(&item.path, item.seq, item.value.clone());
+    /// Those that are meant, in batches to try again.
+    pub fn to_batches(&self, which: &Which, limits: Limits) -> Vec<Writes> {
+        let mut batches: Vec<Writes> = Vec::new();
+        for item in self.0.iter().filter(|it| which.is(it)) {
+            if batches.last().is_none_or(|it| it.is_full(limits)) {
+                batches.push(Writes::new());
+            }
+            if let Some(writes) = batches.last_mut() {
+                writes.put_again(&item.path, item.seq, item.value.clone());
+            }
         }
-        writes
+        // Whole entries among them are opened, so that they can be written in place of what is there.
+        batches.iter_mut().for_each(|it| _ = it.contest_beginnings(u64::MAX));
+        batches
     }
 }
 
@@ -132,10 +153,27 @@ mod tests {
 
         failed.settle(&accepted);
 
-        let again = failed.to_writes(Some(1));
-        let values: Vec<_> = again.iter().map(|(_, _, value)| value.clone()).collect();
-        assert_eq!(values, [json!({"status": "ENDED", "bad": 1})]);
-        assert!(failed.to_writes(Some(2)).is_empty());
+        let of = |seq| {
+            let which = Which { seq: Some(seq), path: None };
+            failed.to_batches(&which, Limits::default())
+        };
+        let again = of(1);
+        let values = again.iter().flat_map(Writes::iter).map(|(_, _, value)| value.clone());
+        assert_eq!(values.collect::<Vec<_>>(), [json!({"status": "ENDED", "bad": 1})]);
+        assert_eq!(of(2), []);
+    }
+
+    #[test]
+    fn one_of_several_of_a_record_is_named_by_its_path() {
+        let mut failed = FailedItems::default();
+        failed.set_aside(item(1, "a/b", json!(1)));
+        failed.set_aside(item(1, "a/c", json!(2)));
+
+        let which = Which { seq: Some(1), path: Some("a/c".to_owned()) };
+        let batches = failed.to_batches(&which, Limits::default());
+
+        let paths: Vec<_> = batches.iter().flat_map(Writes::iter).map(|it| it.0).collect();
+        assert_eq!(paths, ["a/c"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::cursor::{Cursor, CursorError};
 use super::download::{Download, Mode};
+use super::failed::Which;
 use super::key::escape;
 use super::mirror::Mirror;
 use super::run::run_path;
@@ -78,10 +79,10 @@ impl MirrorLink {
         }
     }
 
-    /// Tries failed items again, all or those of one record; how many that concerns.
-    pub fn retry(&self, seq: Option<Seq>) -> usize {
+    /// Tries failed items again; how many that concerns.
+    pub fn retry(&self, which: &Which) -> usize {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().map_or(0, |it| it.retry(seq))
+        running.as_ref().map_or(0, |it| it.retry(which))
     }
 
     /// Lets go of what was refused of erased calls, and keeps it from coming back; `seq` is the

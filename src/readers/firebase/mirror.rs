@@ -14,8 +14,9 @@ use super::backoff::{Backoff, BackoffLimits};
 use super::client::{Client, ClientError, ClientSettings};
 use super::contested::{Seen, TakeIn};
 use super::cursor::{Cursor, CursorError};
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Doubt};
 use super::download::Mode;
+use super::failed::Which;
 use super::key::escape;
 use super::outage_log::OutageLog;
 use super::pace::{Bucket, Pace};
@@ -171,6 +172,8 @@ impl Mirror {
                 forgotten: Vec::new(),
                 watch: Watch::new(settings.look_every, settings.silence),
                 seen: Seen::default(),
+                doubt: Doubt::default(),
+                is_filling: false,
                 take_in,
             },
         };
@@ -196,14 +199,13 @@ impl Mirror {
         })
     }
 
-    /// Tries the failed items again, all or those of one record; in an outage also the rest.
+    /// Tries failed items again; in an outage also the rest.
     ///
     /// Returns how many items that concerns. They leave [`MirrorStatus::failed`] once accepted.
-    pub fn retry(&self, seq: Option<u64>) -> usize {
+    pub fn retry(&self, which: &Which) -> usize {
         // A full queue already holds a retry, and the thread will get to it.
-        let _ = self.commands.try_send(Command::Retry(seq));
-        let failed = self.status.failed();
-        failed.iter().filter(|it| seq.is_none_or(|seq| it.seq == seq)).count()
+        let _ = self.commands.try_send(Command::Retry(which.clone()));
+        self.status.failed().iter().filter(|it| which.is(it)).count()
     }
 
     /// Lets go of what was refused at these escaped paths, and of what is on its way there, up to

@@ -54,7 +54,7 @@ pub use download::{
     BadMode, ChosenBy, Download, DownloadSettings, Listening, ListeningReport, Mode, SetAside,
     StreamLimits, Viewers, Wishes,
 };
-pub use failed::{FailedItem, FailedItems, MAX_FAILED};
+pub use failed::{FailedItem, FailedItems, MAX_FAILED, Which};
 pub use here::{Here, NotTaken, Taking};
 pub use key::escape;
 pub use link::{MirrorLink, forget_in_file};

@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 
 use super::backoff::Backoff;
 use super::client::WriteError;
+use super::failed::Which;
 use super::outage_log::{Line, OutageLog};
 use super::status::{MirrorStatus, Trouble};
 
@@ -17,8 +18,8 @@ const MAX_RETRIES: usize = 64;
 
 /// What the handle asks of the thread.
 pub(super) enum Command {
-    /// Try the failed items again: all, or those of one record.
-    Retry(Option<u64>),
+    /// Try failed items again.
+    Retry(Which),
     /// Let go of what was refused of erased calls.
     Forget(Forget),
     /// Put the position on disk, and what is kept with it; whether it is there.
@@ -53,7 +54,7 @@ pub(super) struct Patience {
     pub commands: Receiver<Command>,
     /// Set once the mirror is to end: when it has to have ended.
     pub deadline: watch::Receiver<Option<Instant>>,
-    pub retries: Vec<Option<u64>>,
+    pub retries: Vec<Which>,
     pub forgets: Vec<Forget>,
     /// Who waits for the position to be on disk.
     pub saves: Vec<Sender<bool>>,
@@ -125,7 +126,7 @@ impl Patience {
             Some(Command::Stop) | None => return,
         };
         if self.retries.len() >= MAX_RETRIES {
-            self.retries = vec![None];
+            self.retries = vec![Which::default()];
         } else if !self.retries.contains(&which) {
             self.retries.push(which);
         }

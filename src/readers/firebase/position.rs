@@ -1,18 +1,22 @@
 //! Where the database stands, by its own account: our position in it, compared with what we know.
 //!
 //! The one idea: each request carries our position, so a database that was wiped, restored from a
-//! backup or changed for another one gives itself away by one small read.
+//! backup or changed for another one gives itself away by one small read. And only what begins to
+//! send everything puts a mark beside it (`since`): where that is missing, what was sent before is
+//! missing too, whatever was sent later.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::{error, warn};
 
 use super::client::WriteError;
-use super::delivery::{Delivery, Flow};
+use super::delivery::{Delivery, Doubt, Flow};
+use super::patience::Waited;
+use super::writes::Writes;
 
 /// Why the position here can't be gone on from, or not as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -54,12 +58,19 @@ impl fmt::Display for Found {
 }
 
 /// What is wrong with the position that stands `there`, and from where to go on; `None` for the
-/// whole state. `sent_seq`: the last position of `journal_id` that it acknowledged.
-pub fn compare(there: &Value, journal_id: &str, sent_seq: u64) -> Option<(Found, Option<u64>)> {
+/// whole state. `sent_seq`: the last position of `journal_id` that it acknowledged; `is_marked`:
+/// whether the mark has to be there.
+pub fn compare(
+    there: &Value,
+    journal_id: &str,
+    sent_seq: u64,
+    is_marked: bool,
+) -> Option<(Found, Option<u64>)> {
     let seq = there.get("seq").and_then(Value::as_u64);
     let journal = there.get("journal_id").and_then(Value::as_str);
     match (journal, seq) {
         (Some(journal), _) if journal != journal_id => Some((Found::OtherJournal, None)),
+        _ if is_marked && there.get("since").is_none() => Some((Found::Wiped, None)),
         (Some(_), Some(seq)) if seq < sent_seq => Some((Found::Restored, Some(seq))),
         // Later than we know: the answer was lost, or our file is a second old.
         (Some(_), Some(_)) => None,
@@ -82,6 +93,11 @@ pub(super) struct Watch {
 impl Watch {
     pub fn new(every: Duration, silence: Duration) -> Self {
         Self { every, silence, looked: None, heard: None }
+    }
+
+    /// It is time.
+    pub fn look_now(&mut self) {
+        self.looked = None;
     }
 
     /// How long until it is time.
@@ -116,10 +132,57 @@ impl Delivery {
         if self.watch.due_in() > Duration::ZERO || self.patience.is_stopping() {
             return Flow::Done;
         }
+        if self.is_filling {
+            return self.check_mark();
+        }
         if self.progress.acked().is_none() {
             self.watch.looked();
             return Flow::Done;
         }
+        let there = match self.look_at_position() {
+            Ok(there) => there,
+            Err(err) => return self.waited(&err),
+        };
+        let progress = &self.progress;
+        let (sent_seq, is_marked) = (progress.cursor.sent_seq(), progress.cursor.is_marked());
+        match compare(&there, &progress.journal_id, sent_seq, is_marked) {
+            Some((found, seq)) if !self.is_rival(found) => {
+                self.notice(found);
+                self.doubt.stands_at(seq);
+                self.progress.fall_back(seq);
+                Flow::Reread
+            }
+            _ => {
+                self.doubt.stood_at(there.get("seq").and_then(Value::as_u64));
+                Flow::Done
+            }
+        }
+    }
+
+    /// Whether the first that was sent of the whole state is there still. Asks until it is told: in
+    /// a flapping database the whole state is not to begin anew for that.
+    fn check_mark(&mut self) -> Flow {
+        let there = loop {
+            match self.look_at_position() {
+                Ok(there) => break there,
+                Err(err) if self.patience.wait_out(&err) == Waited::Stop => return Flow::Stop,
+                Err(_) => self.attend(),
+            }
+        };
+        let found = match there.get("journal_id").and_then(Value::as_str) {
+            Some(journal) if journal != self.progress.journal_id => Found::OtherJournal,
+            Some(_) if there.get("since").is_some() => return Flow::Done,
+            _ => Found::Wiped,
+        };
+        if self.is_rival(found) {
+            return Flow::Done;
+        }
+        self.notice(found);
+        self.is_filling = false;
+        Flow::Reread
+    }
+
+    fn look_at_position(&mut self) -> Result<Value, WriteError> {
         let path = self.position_path.clone();
         let there = match self.request(async |client| client.get(&path, &[]).await) {
             Ok(found) => {
@@ -130,22 +193,49 @@ impl Delivery {
             Err(WriteError::Unreadable { .. }) => Value::Null,
             Err(WriteError::Refused { status, reason }) => {
                 let reason = format!("its position can't be read: {status}: {reason}");
-                return self.waited(&WriteError::Misconfigured { reason });
+                return Err(WriteError::Misconfigured { reason });
             }
-            Err(err) => return self.waited(&err),
+            Err(err) => return Err(err),
         };
         self.patience.recovered();
         self.watch.looked();
-        let progress = &self.progress;
-        match compare(&there, &progress.journal_id, progress.cursor.sent_seq()) {
-            None => Flow::Done,
-            Some((found, _)) if self.is_rival(found) => Flow::Done,
-            Some((found, seq)) => {
-                self.notice(found);
-                self.progress.fall_back(seq);
-                Flow::Reread
-            }
+        Ok(there)
+    }
+
+    /// Whether nothing was ever sent from here to this database, by its own account too.
+    pub fn is_first_contact(&mut self) -> Result<bool, WriteError> {
+        let is_untouched = self.progress.cursor.is_untouched();
+        Ok(is_untouched && self.look_at_position()?.is_null())
+    }
+
+    /// Puts our mark in place of the position, before everything is sent. `seq`: where it stands by
+    /// that; `None` while it gets the whole state.
+    pub fn begin_anew(&mut self, seq: Option<u64>) -> Flow {
+        let mut mark = json!({
+            "journal_id": self.progress.journal_id,
+            "since": {".sv": "timestamp"},
+        });
+        if let Some(seq) = seq {
+            mark["seq"] = json!(seq);
         }
+        let body = Writes::new().to_body(&[(self.position_path.clone(), mark)]);
+        match self.persist(body) {
+            Ok(Ok(())) => {}
+            Ok(Err(refused)) => {
+                let reason = format!("everything is refused with {refused}");
+                return self.waited(&WriteError::Misconfigured { reason });
+            }
+            Err(_) => return Flow::Stop,
+        }
+        self.patience.recovered();
+        self.watch.looked();
+        if seq.is_some() || self.progress.acked().is_some() {
+            self.progress.fall_back(seq);
+        }
+        self.progress.cursor.set_marked();
+        self.doubt = Doubt::none();
+        self.is_filling = seq.is_none();
+        Flow::Done
     }
 
     /// Tells of it, once.
@@ -181,12 +271,16 @@ mod tests {
     fn a_database_that_is_not_as_we_left_it_gives_itself_away() {
         let at = |journal: &str, seq: u64| json!({"journal_id": journal, "seq": seq});
 
-        assert_eq!(compare(&at("j1", 7), "j1", 7), None);
-        assert_eq!(compare(&at("j1", 9), "j1", 7), None);
-        assert_eq!(compare(&at("j1", 3), "j1", 7), Some((Found::Restored, Some(3))));
-        assert_eq!(compare(&at("j0", 9), "j1", 7), Some((Found::OtherJournal, None)));
+        assert_eq!(compare(&at("j1", 7), "j1", 7, false), None);
+        assert_eq!(compare(&at("j1", 9), "j1", 7, false), None);
+        assert_eq!(compare(&at("j1", 3), "j1", 7, false), Some((Found::Restored, Some(3))));
+        assert_eq!(compare(&at("j0", 9), "j1", 7, false), Some((Found::OtherJournal, None)));
         for odd in [json!(null), json!([1]), json!("x"), json!({"seq": "7", "journal_id": "j1"})] {
-            assert_eq!(compare(&odd, "j1", 7), Some((Found::Wiped, None)));
+            assert_eq!(compare(&odd, "j1", 7, false), Some((Found::Wiped, None)));
         }
+        let mut marked = at("j1", 7);
+        assert_eq!(compare(&marked, "j1", 7, true), Some((Found::Wiped, None)));
+        marked["since"] = json!(1);
+        assert_eq!(compare(&marked, "j1", 7, true), None);
     }
 }

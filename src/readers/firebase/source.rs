@@ -22,6 +22,10 @@ use crate::journal::{Journal, Reader};
 const STEP: usize = 64;
 const STEP_BYTES: usize = 256 * 1024;
 
+/// A longer history is not told from its beginning: whoever looks there wants to see first who is on
+/// the line now.
+const SHORT: Seq = 20_000;
+
 /// What the journal does not tell of calls that the database may still have.
 pub struct Gone {
     /// The calls that were ever erased.
@@ -264,7 +268,8 @@ fn reset(journal: &Journal, node: Arc<str>, gone: &Gone, limits: Limits) -> Rese
         let unknown = there.iter().copied().filter(|it| state.call(*it).is_none());
         archived(unknown.collect())
     };
-    Reset { chunks: Box::new(chunks), at_seq, first_at, leave: Box::new(leave) }
+    let is_all_held = at_seq <= SHORT && journal.holds_after(0);
+    Reset { chunks: Box::new(chunks), at_seq, first_at, is_all_held, leave: Box::new(leave) }
 }
 
 fn instant(at: Timestamp) -> Option<jiff::Timestamp> {

@@ -43,6 +43,9 @@ pub struct SyncReport {
     /// Age of the oldest record that is not yet in the database.
     pub lag_seconds: u64,
     pub failed: Vec<FailedLine>,
+    /// Why it waits, in words, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// By how much the database's clock is ahead of ours, as far as that is known.
     pub clock_offset_ms: i64,
     /// What comes from there.
@@ -198,6 +201,7 @@ impl MirrorStatus {
             pending,
             lag_seconds: u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0),
             failed: failed.collect(),
+            trouble: told.reason.clone(),
             clock_offset_ms: self.clock.offset_ms(),
             listening: self.listening.report(),
             noticed: told.noticed.clone(),

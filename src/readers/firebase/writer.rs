@@ -43,6 +43,8 @@ pub struct Reset {
     /// Made one by one, so that memory is bounded by one of them.
     pub chunks: Box<dyn Iterator<Item = Writes> + Send>,
     pub at_seq: u64,
+    /// Whether it may as well be told from the first record on.
+    pub is_all_held: bool,
     /// Time of the oldest thing in it, for the lag; `None` if there is nothing in it.
     pub first_at: Option<Timestamp>,
     /// Those of the calls there that have left since.
@@ -93,13 +95,10 @@ where
         if self.delivery.patience.is_over() {
             return Flow::Stop;
         }
-        self.delivery.forget();
-        self.delivery.save_if_asked();
+        self.delivery.attend();
         let is_stopping = self.delivery.patience.is_stopping();
-        if !is_stopping && self.retry_failed() == Flow::Stop {
-            return Flow::Stop;
-        }
-        if !is_stopping && self.rest() {
+        let is_asked = !self.delivery.patience.retries.is_empty();
+        if !is_stopping && !is_asked && self.rest() {
             return Flow::Done;
         }
         let flow = self.delivery.check_position();
@@ -117,8 +116,9 @@ where
         if std::mem::take(&mut self.source_is_broken) {
             self.delivery.patience.recovered();
         }
-        match next {
+        let flow = match next {
             Next::Nothing if is_stopping => Flow::Stop,
+            Next::Nothing if is_asked => Flow::Done,
             Next::Nothing => match self.delivery.progress.status.listening().pace() {
                 Some(pace) => {
                     self.rests_until = Some(Instant::now() + pace);
@@ -128,7 +128,9 @@ where
             },
             Next::Batch(batch) => self.batch(batch),
             Next::Reset(reset) => self.reset(reset),
-        }
+        };
+        // After what is newer, if that works.
+        if flow == Flow::Stop || is_stopping { flow } else { self.retry_failed() }
     }
 
     fn batch(&mut self, mut batch: Batch) -> Flow {
@@ -143,6 +145,8 @@ where
                 };
             }
             self.bucket.take(Instant::now());
+            let after = self.delivery.progress.acked().unwrap_or(0);
+            self.delivery.doubt.note(after, batch.last_seq);
             let flow = self.delivery.deliver_contested(&mut batch.writes);
             if flow != Flow::Done {
                 return flow;
@@ -170,6 +174,19 @@ where
             Ok(there) => there,
             Err(err) => return self.delivery.waited(&err),
         };
+        // An outage that began before the first contact is one like any other: also what is over is
+        // told, in its order.
+        if reset.is_all_held && there.is_empty() {
+            match self.delivery.is_first_contact() {
+                Ok(true) => return self.delivery.begin_anew(Some(0)),
+                Ok(false) => {}
+                Err(err) => return self.delivery.waited(&err),
+            }
+        }
+        let flow = self.delivery.begin_anew(None);
+        if flow != Flow::Done {
+            return flow;
+        }
         let mut is_empty = true;
         for chunk in reset.chunks {
             is_empty = false;
@@ -183,28 +200,52 @@ where
         for id in (reset.leave)(&there) {
             remove(leaving.at(reset.at_seq), id);
         }
-        if !leaving.is_empty() && self.delivery.deliver(leaving, None) == Flow::Stop {
-            return Flow::Stop;
+        if !leaving.is_empty() {
+            let flow = self.delivery.deliver(leaving, None);
+            if flow != Flow::Done {
+                return flow;
+            }
         }
         loop {
             match self.delivery.deliver(Writes::new(), Some(reset.at_seq)) {
                 Flow::Done => break,
                 // Nothing was sent that had to be sent again: look what has come meanwhile.
-                Flow::Reread if is_empty => return Flow::Reread,
+                Flow::Reread if is_empty || !self.delivery.is_filling => return Flow::Reread,
                 Flow::Reread => continue,
                 Flow::Stop => return Flow::Stop,
             }
         }
+        // It may have been wiped after the first of it, or just before the last.
+        self.delivery.watch.look_now();
+        let flow = self.delivery.check_position();
+        if flow != Flow::Done {
+            return flow;
+        }
+        self.delivery.is_filling = false;
         self.delivery.progress.acknowledge(reset.at_seq);
         Flow::Done
     }
 
+    /// Tries what was refused once more; of a call only in place of what is there, after that was
+    /// looked at.
     fn retry_failed(&mut self) -> Flow {
         while !self.delivery.patience.retries.is_empty() {
             let which = self.delivery.patience.retries.remove(0);
-            let again = self.delivery.progress.failed().to_writes(which);
-            if !again.is_empty() && self.delivery.deliver(again, None) == Flow::Stop {
-                return Flow::Stop;
+            let limits = self.delivery.limits;
+            for mut again in self.delivery.progress.failed().to_batches(&which, limits) {
+                let mut flow = self.delivery.deliver_contested(&mut again);
+                if flow == Flow::Done {
+                    flow = self.delivery.deliver(again, None);
+                }
+                match flow {
+                    Flow::Done => {}
+                    // Somebody has put something there that is newer: it goes first.
+                    Flow::Reread => {
+                        self.delivery.patience.retries.push(which);
+                        return Flow::Done;
+                    }
+                    Flow::Stop => return Flow::Stop,
+                }
             }
         }
         Flow::Done

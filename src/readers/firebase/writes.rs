@@ -39,6 +39,8 @@ pub struct Writes {
     size_bytes: usize,
     seq: u64,
     contested: BTreeSet<CallId>,
+    /// Calls that begin, and in which record.
+    begun: BTreeMap<CallId, u64>,
     is_urgent: bool,
 }
 
@@ -69,6 +71,12 @@ impl Writes {
         self.put(format!("active_calls/{}", escape(call_id)), whole.into());
     }
 
+    /// The entry of a call that begins: nobody can have changed anything in it yet.
+    pub fn begin_call(&mut self, call: CallId, whole: impl Into<Value>) {
+        self.begun.insert(call, self.seq);
+        self.set_call(&call.to_string(), whole);
+    }
+
     /// One field of `active_calls/{call_id}`; `null` removes it.
     pub fn set_call_field(&mut self, call_id: &str, field: &str, value: impl Into<Value>) {
         let path = format!("active_calls/{}/{}", escape(call_id), escape(field));
@@ -84,6 +92,44 @@ impl Writes {
     /// Whether somebody may wait for it: a person took a call over, it became urgent, or the like.
     pub(super) fn is_urgent(&self) -> bool {
         self.is_urgent
+    }
+
+    /// Makes of beginnings up to the record `up_to`, which may be there already, values that others
+    /// may have changed. Whether there are any.
+    pub fn contest_beginnings(&mut self, up_to: u64) -> bool {
+        let begun = std::mem::take(&mut self.begun).into_iter();
+        let (doubted, begun): (BTreeMap<_, _>, _) = begun.partition(|it| it.1 <= up_to);
+        self.begun = begun;
+        let mut is_any = false;
+        for id in doubted.into_keys() {
+            if self.open(&format!("active_calls/{id}")) {
+                self.contested.insert(id);
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
+    /// Puts the fields of a whole entry in its place.
+    fn open(&mut self, path: &str) -> bool {
+        let Some(Entry { value: Value::Object(fields), seq, size_bytes }) = self.entries.get(path)
+        else {
+            return false;
+        };
+        let (fields, seq) = (fields.clone(), *seq);
+        self.size_bytes -= size_bytes;
+        self.entries.remove(path);
+        for (name, value) in fields {
+            match value {
+                Value::Object(marks) if name == "mirrored" => {
+                    for (mark, value) in marks {
+                        self.put_escaped(&format!("{path}/mirrored/{mark}"), seq, value);
+                    }
+                }
+                value => self.put_escaped(&format!("{path}/{name}"), seq, value),
+            }
+        }
+        true
     }
 
     /// Calls of which values have to be looked at before they are written; not those that begin.
@@ -109,6 +155,7 @@ impl Writes {
     /// Leaves the calls that have to be looked at to those that `may_be` there.
     pub(super) fn contest_only(&mut self, may_be: impl Fn(CallId) -> bool) {
         self.contested.retain(|it| may_be(*it));
+        self.begun.retain(|it, _| may_be(*it));
     }
 
     /// Takes out what begins with `prefix`.
@@ -169,6 +216,19 @@ impl Writes {
         self.put(path, value);
     }
 
+    /// Puts back what was refused once; of a call, only in place of what was looked at.
+    pub(super) fn put_again(&mut self, path: &str, seq: u64, value: Value) {
+        self.put_escaped(path, seq, value);
+        let Some(rest) = path.strip_prefix("active_calls/") else { return };
+        let (key, field) = rest.split_once('/').unwrap_or((rest, ""));
+        let Ok(id) = key.parse() else { return };
+        if field.is_empty() {
+            self.begun.insert(id, seq);
+        } else {
+            self.contest(id);
+        }
+    }
+
     /// Puts back what was already escaped, as it was.
     pub(super) fn put_escaped(&mut self, path: &str, seq: u64, value: Value) {
         self.seq = seq;
@@ -210,9 +270,10 @@ impl Writes {
         self.entries.iter().map(|(path, it)| (path.as_str(), it.size_bytes))
     }
 
-    /// The body of the PATCH on the root, with one path more if `position` is given.
-    pub fn to_body(&self, position: Option<(&str, &Value)>) -> Bytes {
+    /// The body of the PATCH on the root, with the paths of our position.
+    pub fn to_body(&self, position: &[(String, Value)]) -> Bytes {
         let entries = self.entries.iter().map(|(path, it)| (path.as_str(), &it.value));
+        let position = position.iter().map(|(path, it)| (path.as_str(), it));
         let body: BTreeMap<&str, &Value> = entries.chain(position).collect();
         Bytes::from(serde_json::to_vec(&body).expect("JSON values always serialize"))
     }
@@ -221,7 +282,8 @@ impl Writes {
     pub fn split_half(mut self) -> (Self, Self) {
         let middle = self.entries.keys().nth(self.n_paths().div_ceil(2)).cloned();
         let upper = middle.map_or_else(BTreeMap::new, |it| self.entries.split_off(&it));
-        let mut second = Self { entries: upper, seq: self.seq, ..Self::default() };
+        let begun = self.begun.clone();
+        let mut second = Self { entries: upper, seq: self.seq, begun, ..Self::default() };
         for half in [&mut self, &mut second] {
             half.size_bytes = half.entries.values().map(|it| it.size_bytes).sum();
         }
@@ -329,7 +391,7 @@ fn with_escaped_keys(value: Value) -> Value {
     }
 }
 
-fn json_size(value: &Value) -> usize {
+pub(super) fn json_size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
         Value::Number(_) => 16,

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 fn body(writes: &Writes) -> Value {
-    serde_json::from_slice(&writes.to_body(None)).expect("a JSON body")
+    serde_json::from_slice(&writes.to_body(&[])).expect("a JSON body")
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn halving_ends_at_single_paths_and_loses_none() {
     assert_eq!(singles.len(), 101);
     let sizes: usize = singles.iter().map(Writes::size_bytes).sum();
     assert_eq!(sizes, writes.size_bytes());
-    assert!(writes.size_bytes() >= writes.to_body(None).len() - 2);
+    assert!(writes.size_bytes() >= writes.to_body(&[]).len() - 2);
 }
 
 proptest! {

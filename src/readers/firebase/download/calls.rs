@@ -315,7 +315,7 @@ impl Calls {
         let mut words = Writes::new();
         source::words(&mut words, call);
         for piece in words.pieces(Limits::default()) {
-            self.client.patch(piece.to_body(None)).await?;
+            self.client.patch(piece.to_body(&[])).await?;
         }
         Ok(())
     }
