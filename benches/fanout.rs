@@ -32,6 +32,7 @@ fn message(id: u32) -> Event {
             sources: "".into(),
             answered_by: None,
             card: None,
+            by: None,
             remote_key: None,
         }),
         request: None,

@@ -115,6 +115,7 @@ fn call(n: u64, is_open: bool, language: &Language, rng: &mut StdRng) -> Vec<(u6
             sources: sources.into(),
             answered_by: None,
             card: None,
+            by: None,
             remote_key: None,
         });
         events.push((at, Event::MessageAdded(MessageAdded { call_id, message, request: None })));

@@ -46,6 +46,7 @@ fn message(n: u64, id: u32, timestamp: Timestamp) -> Event {
             sources: "".into(),
             answered_by: None,
             card: None,
+            by: None,
             remote_key: None,
         }),
         request: None,

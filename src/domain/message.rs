@@ -69,6 +69,8 @@ pub struct Message {
     pub answered_by: Option<AnsweredBy>,
     /// Which step of which card this is.
     pub card: Option<CardStep>,
+    /// Whose words these are, of a supervisor's.
+    pub by: Option<Label>,
     /// Its key in the Realtime Database, if it was written there first.
     pub remote_key: Option<Label>,
 }

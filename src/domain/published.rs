@@ -92,6 +92,9 @@ pub struct PublishedMessage<'a> {
     pub sources: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<AnsweredBy>,
+    /// Whose words these are, of a supervisor's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_id: Option<&'a Label>,
 }
 
 impl<'a> From<&'a Message> for PublishedMessage<'a> {
@@ -102,6 +105,7 @@ impl<'a> From<&'a Message> for PublishedMessage<'a> {
             timestamp: message.timestamp,
             sources: &message.sources,
             answered_by: message.answered_by,
+            admin_id: message.by.as_ref(),
         }
     }
 }

@@ -41,4 +41,6 @@ pub struct RemoteMessage {
     /// Its key, by which it is known again.
     pub key: Label,
     pub content: Utterance,
+    /// Who says so; absent if nobody does.
+    pub by: Option<Label>,
 }

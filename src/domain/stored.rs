@@ -103,6 +103,7 @@ pub struct StoredMessage {
     timestamp: Timestamp,
     sources: Arc<str>,
     answered_by: Option<AnsweredBy>,
+    admin_id: Option<Label>,
     card: Option<CardStep>,
     remote_key: Option<Label>,
 }
@@ -133,6 +134,7 @@ impl StoredCall {
                 sources: it.sources,
                 answered_by: it.answered_by,
                 card: it.card,
+                by: it.admin_id,
                 remote_key: it.remote_key,
             }));
         }

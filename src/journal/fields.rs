@@ -243,6 +243,7 @@ impl<'a> Line<'a> {
                 answered_by: it.message.answered_by,
                 card: it.message.card.clone(),
                 request: it.request.clone(),
+                by: it.message.by.clone(),
                 remote_key: it.message.remote_key.clone(),
                 ..Self::new(record, Kind::MessageAdded)
             },
@@ -341,6 +342,7 @@ impl<'a> Line<'a> {
                     sources: repeated.sources(&need(self.sources, "sources")?),
                     answered_by: self.answered_by,
                     card: self.card,
+                    by,
                     remote_key: self.remote_key,
                 }),
                 request: self.request,

@@ -105,7 +105,7 @@ export class PastCall extends HTMLElement {
   }
 }
 
-/** Words and deeds by their times; a supervisor's words bear the name of who held the call. */
+/** Words and deeds by their times. */
 function inOrder({ messages, actions }) {
   const all = [
     ...(actions ?? []).map((it) => ({ at: parseTime(it.timestamp) ?? 0, deed: it })),
@@ -117,8 +117,8 @@ function inOrder({ messages, actions }) {
       if (deed.action === "takeover") holder = deed.value ?? deed.by;
       return deedNode(deed);
     }
-    // Who spoke in Firebase need not be who held the call here.
-    const isHolders = message.role === "admin" && message.source !== "firebase";
+    // Words of before they bore a name. Who spoke in Firebase need not be who held the call here.
+    const isHolders = message.role === "admin" && !message.admin_id && message.source !== "firebase";
     const node = bubble(isHolders ? { ...message, admin_id: holder } : message);
     node.setAttribute("data-message", message.message_id);
     return node;

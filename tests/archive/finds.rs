@@ -16,6 +16,7 @@ fn said_once(text: &str, timestamp: Timestamp) -> Arc<Message> {
         sources: "".into(),
         answered_by: None,
         card: None,
+        by: None,
         remote_key: None,
     })
 }

@@ -225,6 +225,7 @@ pub fn message(id: u32, began_ms: i64, rng: &mut StdRng) -> Message {
         sources: "".into(),
         answered_by: None,
         card: None,
+        by: None,
         remote_key: None,
     }
 }

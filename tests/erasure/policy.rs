@@ -32,6 +32,7 @@ fn past(n: u16, days: i64, urgency: Urgency, deleted: Option<i64>, legal_hold: b
         sources: "".into(),
         answered_by: None,
         card: None,
+        by: None,
         remote_key: None,
     };
     let caller = PhoneNumber::parse(&format!("+1555888{n:04}")).unwrap();

@@ -202,6 +202,7 @@ impl House {
                     sources: "".into(),
                     answered_by: (role == Role::Assistant).then_some(AnsweredBy::Card),
                     card: None,
+                    by: None,
                     remote_key: None,
                 }),
                 request: None,

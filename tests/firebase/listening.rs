@@ -1,19 +1,20 @@
 //! Listening to the fake database over real sockets: what streams do when they break, in all the
 //! ways in which they break.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use aurora::domain::{
-    Call, CallId, CallStarted, Event, Medium, PhoneNumber, Record, RemoteCall, RemoteMessage,
-    State, Timestamp, Urgency,
+    Call, CallId, CallStarted, Event, Label, Medium, PhoneNumber, Record, RemoteCall,
+    RemoteMessage, State, Timestamp, Urgency,
 };
 use aurora::readers::firebase::{
     BackoffLimits, ClientSettings, Credentials, Download, DownloadSettings, Here, ListeningReport,
     MirrorStatus, Mode, NotTaken, Target, Viewers, Wishes,
 };
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Barrier, watch};
 use ulid::Ulid;
 
 use crate::fakes::rtdb::{Fault, NAMESPACE, Rtdb};
@@ -32,10 +33,15 @@ struct Desk {
     words: Mutex<Vec<RemoteMessage>>,
     /// So many are not taken now.
     refuses: Mutex<usize>,
+    /// Panics at the next that is handed over, once.
+    panics: AtomicBool,
+    /// Edits that are ruled on only together.
+    together: Mutex<Option<Arc<Barrier>>>,
 }
 
 impl Desk {
     fn refuses(&self) -> bool {
+        assert!(!self.panics.swap(false, Ordering::AcqRel), "as the test wants it");
         let mut refuses = self.refuses.lock().unwrap();
         *refuses = refuses.saturating_sub(1);
         *refuses > 0
@@ -104,6 +110,10 @@ impl Site {
                     if desk.refuses() {
                         return Err(NotTaken::Later("the disk is full".to_owned()));
                     }
+                    let together = desk.together.lock().unwrap().clone();
+                    if let Some(all) = together {
+                        all.wait().await;
+                    }
                     desk.edits.lock().unwrap().push(remote);
                     Ok(1)
                 })
@@ -149,6 +159,30 @@ impl Site {
 
     fn until_noted(&self, text: &str) {
         self.until(text, || self.desk.notes().last().is_some_and(|it| it == text));
+    }
+
+    /// As somebody says it, without telling that something moved.
+    fn say(&self, n: u128, key: &str, text: &str) {
+        let path = format!("active_conversations/{}/messages/{key}", id(n).conversation());
+        self.rtdb.put(&path, json!({ "role": "admin", "content": text }));
+    }
+
+    fn moves(&self, n: u128, at: Value) {
+        self.rtdb.patch(&format!("active_calls/{}", id(n)), &json!({ "last_message_at": at }));
+    }
+
+    fn until_said(&self, text: &str) {
+        self.until(text, || self.said().iter().any(|it| it == text));
+    }
+
+    /// The words that were handed over, in order.
+    fn said(&self) -> Vec<String> {
+        let words = self.desk.words.lock().unwrap();
+        words.iter().map(|it| it.content.as_str().to_owned()).collect()
+    }
+
+    fn look(&self, n: u128) {
+        self.viewers.send_modify(|it| it.extend([(id(n).conversation(), 1)]));
     }
 }
 
@@ -261,17 +295,233 @@ fn a_token_that_runs_out_is_renewed_and_a_redirect_keeps_it() {
 fn an_event_that_is_too_large_is_no_crash_and_no_loop() {
     let mut site = Site::new();
     site.settings.stream.max_bytes = 64 * 1024;
+    site.settings.each_every = Duration::from_millis(20);
     let site = site.started();
 
     site.rtdb.put(&format!("active_calls/{}/huge", id(3)), json!("x".repeat(100_000)));
     site.until("told", || {
-        site.report().listening_trouble.is_some_and(|it| it.contains("larger than 65536 bytes"))
+        let trouble = site.report().listening_trouble;
+        trouble.is_some_and(|it| it.contains("remove there what is not Aurora's"))
     });
     assert!(!site.status.is_stream_good());
+    let streams = || {
+        let requests = site.rtdb.requests();
+        requests.paths().iter().filter(|it| it.starts_with("/active_calls.json")).count()
+    };
+    let before = streams();
 
-    site.rtdb.put(&format!("active_calls/{}/huge", id(3)), Value::Null);
-    site.note("small again");
-    site.until_noted("small again");
+    // Our own calls are looked at all the same, and what is there is not downloaded again and again.
+    for n in 0..5 {
+        site.note(&format!("meanwhile {n}"));
+        site.until_noted(&format!("meanwhile {n}"));
+    }
+    site.say(2, "-N1", "meanwhile, too");
+    site.moves(2, json!({ ".sv": "timestamp" }));
+    site.until_said("meanwhile, too");
+    assert_eq!(streams(), before);
+}
+
+#[test]
+fn what_is_too_large_is_tried_again_after_a_while() {
+    let mut site = Site::new();
+    site.settings.stream.max_bytes = 64 * 1024;
+    site.settings.whole_again = Duration::from_millis(50);
+    site.settings.each_every = Duration::from_millis(20);
+    for mode in [Mode::Live, Mode::Periodic(Duration::from_millis(20))] {
+        site.download = None;
+        site.settings.wishes.environment = Some(mode);
+        let huge = format!("active_calls/{}/huge", id(3));
+        // More than one answer may have.
+        let half = "x".repeat(9 * 1024 * 1024);
+        site.rtdb.put(&huge, json!({ "a": half, "b": half }));
+        site.start();
+        site.until("told", || {
+            let trouble = site.report().listening_trouble;
+            trouble.is_some_and(|it| it.contains("more under `active_calls`"))
+        });
+        site.note(&format!("{mode}: meanwhile"));
+        site.until_noted(&format!("{mode}: meanwhile"));
+
+        site.rtdb.put(&huge, Value::Null);
+        site.until("as before", || site.report().listening_trouble.is_none());
+        site.note(&format!("{mode}: small again"));
+        site.until_noted(&format!("{mode}: small again"));
+    }
+}
+
+#[test]
+fn what_panicked_once_is_taken_after_it() {
+    let site = Site::new().started();
+    let panics = || site.desk.panics.store(true, Ordering::Release);
+    let is_over = || !site.desk.panics.load(Ordering::Acquire);
+
+    panics();
+    site.note("in spite of all");
+    site.until("panicked", is_over);
+    site.until_noted("in spite of all");
+    site.until_good();
+
+    // In the stream of a conversation, and where one is only read.
+    site.look(1);
+    site.until("both streams", || site.report().listeners == 2);
+    panics();
+    site.say(1, "-N1", "to whom somebody looks");
+    site.until("panicked", is_over);
+    site.until_said("to whom somebody looks");
+    site.until("both streams again", || site.report().listeners == 2 && site.rtdb.streams() == 2);
+    panics();
+    site.say(2, "-N2", "to whom nobody looks");
+    site.moves(2, json!({ ".sv": "timestamp" }));
+    site.until("panicked", is_over);
+    site.until_said("to whom nobody looks");
+    site.until_good();
+    let report = site.report();
+    assert_eq!((report.listening, report.listening_trouble), (true, None));
+    site.until("no stream is left over", || {
+        site.report().listeners == 2 && site.rtdb.streams() == 2
+    });
+}
+
+#[test]
+fn many_changes_at_once_share_a_sync_of_the_disk() {
+    let mut site = Site::new();
+    for n in 1..=2 {
+        site.rtdb.patch(&format!("active_calls/{}", id(n)), &json!({ "admin_notes": "x" }));
+    }
+    *site.desk.together.lock().unwrap() = Some(Arc::new(Barrier::new(2)));
+
+    site.start();
+
+    site.until("ruled on", || site.desk.edits.lock().unwrap().len() == 2);
+}
+
+#[test]
+fn words_are_heard_whatever_the_clock_of_who_says_them() {
+    let site = Site::new().started();
+    for (n, at) in ["1999-01-01T00:00:00.000Z", "2025-11-20T11:55:00.000Z", "2099-01-01T00:00:00Z"]
+        .iter()
+        .enumerate()
+    {
+        site.say(2, &format!("-N{n}"), &format!("words {n}"));
+        site.moves(2, json!(at));
+        site.until_said(&format!("words {n}"));
+    }
+
+    // What we wrote ourselves is no reason to read.
+    let reads = || {
+        let requests = site.rtdb.requests();
+        requests.paths().iter().filter(|it| it.contains("/messages.json")).count()
+    };
+    let before = reads();
+    let started = calls()[0].started_at;
+    site.moves(1, json!(started.to_string()));
+    site.moves(2, json!(started.to_string()));
+    site.note("after it");
+    site.until_noted("after it");
+    assert_eq!(reads(), before);
+}
+
+#[test]
+fn words_from_before_the_start_are_found_though_nothing_moves() {
+    let mut site = Site::new();
+    site.say(2, "-N1", "while nobody was here");
+
+    site.start();
+
+    site.until_said("while nobody was here");
+}
+
+#[test]
+fn what_is_no_words_of_supervisors_does_not_crowd_them_out() {
+    let mut site = Site::new();
+    let junk = |site: &Site, n: u128, from: usize| {
+        let path = format!("active_conversations/{}/messages", id(n).conversation());
+        let keys = (from..from + 100).map(|it| (format!("-M{it:04}"), json!({ "role": "user" })));
+        site.rtdb.patch(&path, &Value::Object(keys.collect()));
+    };
+    junk(&site, 1, 0);
+    junk(&site, 2, 0);
+    site.rtdb.put(&format!("active_conversations/{}/messages/x", id(1).conversation()), json!(7));
+    site.start();
+    site.until_good();
+    site.look(1);
+    site.until("both streams", || site.report().listeners == 2);
+
+    junk(&site, 1, 100);
+    for n in 1..=2 {
+        site.say(n, "-N1", &format!("heard {n}"));
+        site.moves(n, json!({ ".sv": "timestamp" }));
+        site.until_said(&format!("heard {n}"));
+    }
+    site.until("told", || {
+        let aside = site.report().set_aside;
+        aside.iter().any(|it| it.reason.contains("only a supervisor's words"))
+    });
+}
+
+#[test]
+fn who_says_something_is_told_if_they_say_so() {
+    let site = Site::new().started();
+    site.look(1);
+    let path = format!("active_conversations/{}/messages", id(1).conversation());
+    for (n, by) in
+        [json!("Ada"), json!(7), json!("x".repeat(65)), json!({ "a": 1 })].iter().enumerate()
+    {
+        let words = json!({ "role": "admin", "content": format!("words {n}"), "admin_id": by });
+        site.rtdb.put(&format!("{path}/-N{n}"), words);
+        site.until_said(&format!("words {n}"));
+    }
+
+    for words in site.desk.words.lock().unwrap().iter() {
+        let expected = Some("Ada").filter(|_| words.content.as_str() == "words 0");
+        assert_eq!(words.by.as_ref().map(Label::as_str), expected, "{words:?}");
+    }
+}
+
+#[test]
+fn a_conversation_that_is_not_answered_holds_up_no_other() {
+    let mut site = Site::new();
+    site.settings.client.total_timeout = Duration::from_secs(60);
+    let site = site.started();
+    site.until("read once", || {
+        site.rtdb.requests().paths().iter().any(|it| it.contains("/messages"))
+    });
+    site.rtdb.set_fault(Fault::HangAt(id(2).conversation().to_string()));
+    site.say(2, "-N1", "later");
+    site.moves(2, json!({ ".sv": "timestamp" }));
+    site.until("asked for", || {
+        let requests = site.rtdb.requests();
+        let there = id(2).conversation().to_string();
+        requests.paths().iter().filter(|it| it.contains(&there)).count() >= 2
+    });
+
+    site.say(1, "-N2", "at once");
+    site.moves(1, json!({ ".sv": "timestamp" }));
+    site.until_said("at once");
+    site.look(1);
+    site.until("a stream is opened", || site.report().listeners == 2);
+
+    site.rtdb.clear_faults();
+    site.until_said("later");
+}
+
+#[test]
+fn what_stays_wrong_is_told_of_once() {
+    let mut site = Site::new();
+    let every = Duration::from_millis(5);
+    site.settings.wishes.environment = Some(Mode::Periodic(every));
+    site.rtdb.put(&format!("active_calls/{}/urgency", id(1)), json!("PURPLE"));
+    site.rtdb.put("active_calls/constructor", json!(1));
+    site.start();
+    site.until("told", || site.report().set_aside.len() == 2);
+    let first = site.report().set_aside;
+
+    let n_looks = site.rtdb.requests().count();
+    site.until("looked again", || site.rtdb.requests().count() > n_looks + 5);
+    assert_eq!(site.report().set_aside, first);
+
+    site.rtdb.put("active_calls/constructor", Value::Null);
+    site.until("settled", || site.report().set_aside.len() == 1);
 }
 
 #[test]
@@ -319,7 +569,10 @@ fn words_are_taken_where_somebody_looks_and_a_stream_closes_after_the_last() {
 
     site.viewers.send_modify(Viewers::clear);
     site.until("closed", || site.report().listeners == 1 && site.rtdb.streams() == 1);
-    assert_eq!(site.desk.words.lock().unwrap().len(), 3);
+    let mut said = site.said();
+    said.sort_unstable();
+    said.dedup();
+    assert_eq!(said, ["before", "now", "there"]);
 }
 
 #[test]

@@ -120,6 +120,65 @@ async fn whatever_may_be_changed_there_comes_with_who_and_where() {
 }
 
 #[tokio::test]
+async fn an_entry_that_was_removed_is_whole_again_also_where_something_was_written_since() {
+    let rtdb = Rtdb::start();
+    let (app, reply) = listening(&rtdb).await;
+    let path = format!("active_calls/{}", reply.call());
+
+    rtdb.put(&path, Value::Null);
+    // Ours, and somebody's, into the rubble.
+    app.say(CALLER, "Hello?").await;
+    edit(&rtdb, reply.call(), json!({ "admin_notes": "Ada was here" }));
+
+    let whole = async || rtdb.value(&path)["status"] == "ACTIVE";
+    wait_until("it is there again", whole).await;
+    until_here(&app, reply.call(), "admin_notes", &json!("Ada was here")).await;
+    assert_equal(&app, &rtdb).await;
+    assert_eq!(aside(&app).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn words_bear_the_name_of_who_says_them_and_one_key_may_serve_for_all() {
+    let rtdb = Rtdb::start();
+    let (app, reply) = listening(&rtdb).await;
+    let _viewer = app.listen(reply.conversation()).await;
+    let messages = format!("active_conversations/{}/messages", reply.conversation());
+
+    for (by, words) in [("Ada", "Stay calm"), ("Sam", "Help is near"), ("", "Who am I?")] {
+        let mut said = json!({ "role": "admin", "content": words });
+        if !by.is_empty() {
+            said["admin_id"] = json!(by);
+        }
+        rtdb.put(&format!("{messages}/admin"), said);
+        let told = async || app.messages(reply.conversation()).await.iter().any(|it| it.1 == words);
+        wait_until(words, told).await;
+        until_synced(&app).await;
+    }
+    let takeover = format!("/api/call/{}/takeover", reply.call());
+    app.act(&takeover, &json!({ "admin_id": "Kim" })).await;
+    let say = format!("/api/call/{}/message", reply.call());
+    app.act(&say, &json!({ "admin_id": "Kim", "content": "Kim here" })).await;
+
+    until_synced(&app).await;
+    let said = |told: &Value| {
+        let all = told["messages"].as_array().expect("a list").clone();
+        let admins = all.into_iter().filter(|it| it["role"] == "admin");
+        admins.map(|it| it["admin_id"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let names = [Some("Ada"), Some("Sam"), None, Some("Kim")].map(|it| it.map(str::to_owned));
+    let live = app.get_json(&format!("/api/conversation/{}", reply.conversation())).await;
+    assert_eq!(said(&live), names, "{live}");
+    assert_equal(&app, &rtdb).await;
+    app.act(&format!("/api/call/{}/end", reply.call()), &json!({})).await;
+    let path = format!("/api/calls/{}/conversation", reply.call());
+    wait_until("the past tells it", async || {
+        let past = app.get_as_supervisor(&path).await;
+        past.status == 200 && said(&past.json()) == names
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nobody_lowers_urgency_without_a_name_and_it_is_written_back() {
     let rtdb = Rtdb::start();
     let (app, reply) = listening(&rtdb).await;

@@ -76,6 +76,34 @@ async fn switching_back_and_forth_under_changes_there_loses_nothing() {
 }
 
 #[tokio::test]
+async fn words_that_our_own_covered_while_nobody_listened_are_heard() {
+    let rtdb = Rtdb::start();
+    let app = mirrored(&rtdb).spawn().await;
+    until_listening(&app).await;
+    let reply = app.say("+15550100", "Hello").await;
+    until_synced(&app).await;
+
+    for (mode, then) in [("off", "live"), ("periodic:1s", "periodic:1s"), ("off", "periodic:1s")] {
+        set_mode(&app, json!(mode)).await;
+        wait_until("nothing is listened to", async || rtdb.streams() == 0).await;
+        let words = format!("words in {mode} until {then}");
+        let messages = format!("active_conversations/{}/messages", reply.conversation());
+        rtdb.put(&format!("{messages}/-N"), json!({ "role": "admin", "content": words }));
+        edit(&rtdb, reply.call(), json!({ "last_message_at": "2099-01-01T00:00:00.000Z" }));
+        app.say("+15550100", "Hello?").await;
+        until_synced(&app).await;
+        let at = rtdb.value(&format!("active_calls/{}/last_message_at", reply.call()));
+        assert_ne!(at, "2099-01-01T00:00:00.000Z", "ours covered it");
+
+        set_mode(&app, json!(then)).await;
+        let told = async || app.messages(reply.conversation()).await.iter().any(|it| it.1 == words);
+        wait_until(&words, told).await;
+    }
+    until_synced(&app).await;
+    assert_equal(&app, &rtdb).await;
+}
+
+#[tokio::test]
 async fn a_mode_that_somebody_chose_is_kept_and_the_environment_goes_before_the_rollout() {
     let rtdb = Rtdb::start();
     rtdb.put("config/features/realtime_sync", json!({ "enabled": true, "percentage": 0 }));

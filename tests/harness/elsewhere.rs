@@ -71,6 +71,7 @@ impl TestApp {
             call_id: call.parse().expect("a call's id"),
             key: Label::parse(key).expect("a key"),
             content: Utterance::parse(words).expect("words"),
+            by: None,
         };
         let taken = journal.submit(Need::Durable, move |state, draft| {
             take_in_words(state, draft, remote)?;

@@ -239,6 +239,7 @@ fn said(n: u64, id: u32) -> Event {
         sources: if is_caller { "".into() } else { "Help card".into() },
         answered_by: (!is_caller).then_some(AnsweredBy::Card),
         card: None,
+        by: None,
         remote_key: None,
     };
     Event::MessageAdded(MessageAdded {

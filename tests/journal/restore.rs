@@ -58,8 +58,9 @@ fn event() -> impl Strategy<Value = Event> {
         of(card),
         of(label()),
         of(label()),
+        of(label()),
     )
-        .prop_map(|(call_id, role, content, answered_by, card, request, remote_key)| {
+        .prop_map(|(call_id, role, content, answered_by, card, request, remote_key, by)| {
             let message = Message {
                 id: MessageId(1),
                 role,
@@ -68,6 +69,7 @@ fn event() -> impl Strategy<Value = Event> {
                 timestamp: Timestamp::default(),
                 answered_by,
                 card,
+                by,
                 remote_key,
             };
             Event::MessageAdded(MessageAdded { call_id, message: Arc::new(message), request })
@@ -231,6 +233,7 @@ fn message(id: u32, (text, is_admin, after): &(String, bool, i64), began: i64) -
         sources: "".into(),
         answered_by: None,
         card: None,
+        by: None,
         remote_key: None,
     })
 }

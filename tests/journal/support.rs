@@ -73,6 +73,7 @@ pub fn said(state: &State, n: u64, words: &str) -> Event {
             sources: "".into(),
             answered_by: None,
             card: None,
+            by: None,
             remote_key: None,
         }),
         request: None,

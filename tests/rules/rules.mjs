@@ -167,6 +167,11 @@ updates("removes all calls", SUPERVISOR, { active_calls: null }, false);
 // Words to the caller.
 updates("speaks", SUPERVISOR, words(OPEN, HELP), true);
 updates("speaks with a time", SUPERVISOR, words(OPEN, { ...HELP, timestamp: AT }), true);
+updates("speaks by the database's clock", SUPERVISOR, words(OPEN, HELP, { moved: NOW }), true);
+updates("speaks by another clock", SUPERVISOR, words(OPEN, HELP, { moved: NOW - 1 }), false);
+updates("says who speaks", SUPERVISOR, words(OPEN, { ...HELP, admin_id: "Mira" }), true);
+updates("says who speaks by the uid", PLAIN, words(OPEN, { ...HELP, admin_id: "u2" }), true);
+updates("speaks in another's name", SUPERVISOR, words(OPEN, { ...HELP, admin_id: "Kim" }), false);
 updates("speaks as no supervisor", USER, words(OPEN, HELP), false);
 updates("speaks and nobody is told", SUPERVISOR, words(OPEN, HELP, { moved: null }), false);
 updates("speaks in the past", SUPERVISOR, words(OPEN, HELP, { moved: "2026-11-21T11:00:00.000Z" }), false);

@@ -322,6 +322,7 @@ fn reply(draft: &mut Draft<'_>, call_id: CallId, id: MessageId, said: Said) {
         sources: said.sources,
         answered_by: Some(said.answered_by),
         card: said.card,
+        by: None,
         remote_key: None,
     };
     add(draft, call_id, message, None);
@@ -338,6 +339,7 @@ pub fn by_person(id: MessageId, role: Role, content: Arc<str>, now: Timestamp) -
         sources,
         answered_by: None,
         card: None,
+        by: None,
         remote_key: None,
     }
 }

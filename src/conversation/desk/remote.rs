@@ -1,16 +1,19 @@
 //! What people do to a call in the Realtime Database: decided and written down like everything
 //! else, with where it came from.
 
+use std::sync::Arc;
+
 use super::Desk;
 use super::answer::DeskError;
 use super::decide::{add, by_person, new_ulid};
 use super::late::DISK_PATIENCE;
 use super::runs::record;
+use super::supervise::see_alerts;
 use crate::conversation::merging::{Ruling, rule, server_time};
 use crate::domain::{
-    AlertAcknowledged, ByPerson, Call, CallEnded, CallStatus, CallUpdated, Conflict, ConflictId,
-    EndReason, Event, Field, Label, Note, RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, Role,
-    Side, Source, State, Urgency, Why,
+    ByPerson, Call, CallEnded, CallStatus, CallUpdated, Conflict, ConflictId, EndReason, Event,
+    Field, Label, Message, Note, RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, Role, Side,
+    Source, State, Urgency, Why,
 };
 use crate::journal::{Draft, Need};
 
@@ -101,15 +104,18 @@ pub fn take_in_words(
     remote: RemoteMessage,
 ) -> Result<bool, DeskError> {
     let call = state.call(remote.call_id).ok_or(DeskError::NoSuchCall)?;
-    if call.messages.iter().any(|it| it.remote_key.as_ref() == Some(&remote.key)) {
+    // Told of again, until it has its place there. Somebody may use one key for all that they say.
+    let is_key = |it: &&Arc<Message>| it.remote_key.as_ref() == Some(&remote.key);
+    let last = call.messages.iter().rev().find(is_key);
+    if last.is_some_and(|it| *it.content == *remote.content.as_str()) {
         return Ok(false);
     }
     if !call.is_open() {
         return Err(DeskError::CallEnded);
     }
     let content = remote.content.shared();
-    let mut message = by_person(call.next_message_id(), Role::Admin, content, draft.now);
-    message.remote_key = Some(remote.key);
+    let words = by_person(call.next_message_id(), Role::Admin, content, draft.now);
+    let message = Message { by: remote.by, remote_key: Some(remote.key), ..words };
     add(draft, call.id, message, None);
     Ok(true)
 }
@@ -134,10 +140,7 @@ fn set(state: &State, draft: &mut Draft<'_>, call: &Call, edit: &RemoteEdit) {
             let held = admin_id.is_some();
             let status = if held { CallStatus::Takeover } else { CallStatus::Active };
             if let Some(admin) = &admin_id {
-                for alert in state.alerts().filter(|it| it.call_id == Some(call.id)) {
-                    let (alert_id, by) = (alert.alert_id, admin.clone());
-                    draft.push(Event::AlertAcknowledged(AlertAcknowledged { alert_id, by }));
-                }
+                see_alerts(state, draft, call.id, admin);
             }
             let by = update.by.clone().or_else(|| admin_id.clone());
             CallUpdated { status: Some(status), admin_id, by, ..update }

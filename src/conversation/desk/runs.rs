@@ -186,6 +186,7 @@ mod tests {
             sources: "".into(),
             answered_by: None,
             card: None,
+            by: None,
             remote_key: None,
         })
     }

@@ -10,7 +10,7 @@ use super::late::DISK_PATIENCE;
 use super::runs::end;
 use crate::domain::{
     AlertAcknowledged, AlertId, Call, CallEnded, CallId, CallStatus, CallUpdated, EndReason, Event,
-    Label, Role, State, Urgency, Utterance,
+    Label, Message, Role, State, Urgency, Utterance,
 };
 use crate::journal::{Draft, Need};
 
@@ -51,7 +51,8 @@ impl Desk {
                 }
                 Some(_) => {}
             }
-            let message = by_person(call.next_message_id(), Role::Admin, words.shared(), draft.now);
+            let words = by_person(call.next_message_id(), Role::Admin, words.shared(), draft.now);
+            let message = Message { by: Some(admin), ..words };
             add(draft, call.id, message, None);
             Ok(())
         })

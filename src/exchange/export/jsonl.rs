@@ -59,6 +59,8 @@ struct Said<'a> {
     answered_by: Option<AnsweredBy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     card: Option<&'a CardStep>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_id: Option<&'a Label>,
     #[serde(skip_serializing_if = "Source::is_here")]
     source: Source,
 }
@@ -73,6 +75,7 @@ impl<'a> From<&'a Message> for Said<'a> {
             sources: &it.sources,
             answered_by: it.answered_by,
             card: it.card.as_ref(),
+            admin_id: it.by.as_ref(),
             source: it.source(),
         }
     }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use crate::domain::{Call, Message, Role, Source, Timestamp};
+use crate::domain::{Call, Label, Message, Role, Source, Timestamp};
 use crate::readers::archive::{Deed, WholeCall};
 
 const STYLE: &str = "
@@ -162,7 +162,8 @@ fn rests_on(message: &Message) -> String {
     let sources = Some(&*message.sources).filter(|it| !it.is_empty());
     let by = message.answered_by.map(|it| it.as_str());
     let place = (!message.source().is_here()).then_some("in Firebase");
-    let known: Vec<&str> = place.into_iter().chain(by).chain(sources).collect();
+    let person = message.by.as_ref().map(Label::as_str);
+    let known: Vec<&str> = person.into_iter().chain(place).chain(by).chain(sources).collect();
     if known.is_empty() { String::new() } else { format!(" · {}", known.join(", ")) }
 }
 

@@ -148,6 +148,7 @@ pub fn message(path: String, tree: Tree, findings: &mut Findings) -> Option<Mess
     let sources = fields.required("sources", sources).map(Arc::from);
     let answered_by = fields.optional("answered_by", word(ANSWERED_BY));
     let card = fields.optional("card", card);
+    let by = fields.optional("admin_id", label);
     fields.ignore("remote_key");
     if !fields.finish("active_conversations.*.messages.*.") {
         return None;
@@ -160,6 +161,7 @@ pub fn message(path: String, tree: Tree, findings: &mut Findings) -> Option<Mess
         sources: sources?,
         answered_by,
         card,
+        by,
         remote_key: None,
     })
 }

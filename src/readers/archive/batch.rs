@@ -152,8 +152,8 @@ impl<'a> Batch<'a> {
             .db
             .prepare_cached(
                 "INSERT INTO messages (id, role, content, at, sources, answered_by, card, step,
-                   remote_key)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+                   remote_key, said_by)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
             )?
             .execute(params![
                 id,
@@ -165,12 +165,16 @@ impl<'a> Batch<'a> {
                 card.map(|it| &*it.card),
                 card.map(|it| it.step),
                 message.remote_key.as_ref().map(Label::as_str),
+                message.by.as_ref().map(Label::as_str),
             ])?;
         if inserted == 1 {
             self.db
                 .prepare_cached("INSERT INTO words (rowid, content) VALUES (?1, ?2)")?
                 .execute(params![id, &*message.content])?;
             self.spoken.entry(row).or_default().n_messages += 1;
+            if let Some(by) = &message.by {
+                self.took_part(row, by.as_str())?;
+            }
         }
         Ok(())
     }

@@ -79,7 +79,7 @@ pub fn call_of(row: &Row<'_>) -> Result<(i64, Call), ArchiveError> {
 /// What was said in the call of that row, in order.
 pub fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveError> {
     let mut found = db.prepare_cached(
-        "SELECT id, role, content, at, sources, answered_by, card, step, remote_key
+        "SELECT id, role, content, at, sources, answered_by, card, step, remote_key, said_by
          FROM messages
          WHERE id >= ?1 AND id < ?2 ORDER BY id",
     )?;
@@ -94,7 +94,7 @@ pub fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveE
 /// The message in that row.
 pub fn message_at(db: &Connection, row: i64) -> Result<Option<Arc<Message>>, ArchiveError> {
     let mut found = db.prepare_cached(
-        "SELECT id, role, content, at, sources, answered_by, card, step, remote_key
+        "SELECT id, role, content, at, sources, answered_by, card, step, remote_key, said_by
          FROM messages
          WHERE id = ?1",
     )?;
@@ -114,6 +114,7 @@ fn message(row: &Row<'_>) -> Result<Message, ArchiveError> {
         answered_by: row.get::<_, Option<i64>>(5)?.map(codes::answered_by).transpose()?,
         card: card.zip(step).map(|(card, step)| CardStep { card: card.into(), step }),
         remote_key: label(row.get(8)?)?,
+        by: label(row.get(9)?)?,
     })
 }
 

@@ -69,7 +69,9 @@ CREATE TABLE messages (
   answered_by INTEGER,
   card TEXT,
   step INTEGER,
-  remote_key TEXT
+  remote_key TEXT,
+  -- Whose words these are, of a supervisor's.
+  said_by TEXT
 ) STRICT;
 
 -- Who took a call over, spoke in it, or changed it.

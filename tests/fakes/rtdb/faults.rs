@@ -11,6 +11,8 @@ pub enum Fault {
     AcceptAndClose,
     /// Requests are read and never answered; nothing is applied.
     Hang,
+    /// The same, of requests whose path contains this text.
+    HangAt(String),
     /// Every answer takes this long.
     Slow(Duration),
     /// This status for the next `times` requests; nothing is applied.
@@ -74,12 +76,13 @@ impl Faults {
     }
 
     /// The faults that hit any request, whatever it asks.
-    pub fn gate(&mut self) -> Gate {
+    pub fn gate(&mut self, path: &str) -> Gate {
         self.n_seen += 1;
         let n_seen = self.n_seen;
         for fault in &mut self.set {
             match fault {
                 Fault::Hang => return Gate::Hang,
+                Fault::HangAt(part) if path.contains(part.as_str()) => return Gate::Hang,
                 Fault::Slow(wait) => return Gate::Slow(*wait),
                 Fault::Status { status, times } if *times > 0 => {
                     *times -= 1;

@@ -38,7 +38,7 @@ pub async fn handle(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> 
         target: request.uri().to_string(),
         size_bytes: body.len(),
     });
-    let gate = shared.faults().gate();
+    let gate = shared.faults().gate(request.uri().path());
     match gate {
         Gate::Open => {}
         Gate::Hang => {

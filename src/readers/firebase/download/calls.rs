@@ -5,33 +5,33 @@
 //! - After each connection the first event holds everything: every call is compared with it, so an
 //!   outage costs time and no edit.
 //! - What is our own echo is never taken for an edit, also if only half of it is here.
+//! - Where there is too much to be told as a whole, the calls are looked at one by one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use bytes::Bytes;
-use rustc_hash::FxHashMap;
+use futures_util::StreamExt;
+use futures_util::stream;
 use serde_json::value::to_raw_value;
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::clock;
+use super::moves::Moves;
+use super::removed::{is_rubble, write_again};
 use super::shadow::Shadow;
 use super::shared::{Shared, Trouble};
-use super::stream::{Change, Ended};
-use crate::domain::{Call, CallId, Field, Timestamp};
+use super::stream::{Change, Ended, EventStream};
+use crate::domain::{CallId, Field, RemoteCall};
 use crate::readers::firebase::backoff::Backoff;
-use crate::readers::firebase::client::{Client, Etag, Put, WriteError};
+use crate::readers::firebase::client::{Client, WriteError};
 use crate::readers::firebase::entry::{self, Problem};
 use crate::readers::firebase::here::NotTaken;
-use crate::readers::firebase::source;
 use crate::readers::firebase::status::MirrorStatus;
-use crate::readers::firebase::writes::{Limits, Writes};
 
 /// How often is looked whether something waits.
 const TICK: Duration = Duration::from_millis(200);
@@ -41,6 +41,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LASTED: Duration = Duration::from_secs(5);
 /// When a stream that owes us an echo is given up.
 const GIVEN_UP: Duration = Duration::from_secs(8);
+/// Changes that are ruled on at a time: they share a sync of the disk.
+const MAX_RULED: usize = 256;
+/// Calls that are written again in a row; then the stream is read.
+const MAX_WRITTEN: usize = 8;
 
 pub struct Calls {
     shared: Rc<Shared>,
@@ -50,12 +54,12 @@ pub struct Calls {
     again: BTreeMap<CallId, Instant>,
     /// Calls that should be there and are not, as it was seen once.
     missing: BTreeSet<CallId>,
-    /// Where somebody may have said something, for those who listen to words.
-    moved: mpsc::Sender<CallId>,
-    /// The times of last words that were passed on.
-    followed: FxHashMap<CallId, Value>,
-    /// When nothing was heard any more.
-    lost_at: Option<Timestamp>,
+    /// And twice: somebody removed them.
+    removed: BTreeSet<CallId>,
+    /// Where somebody may have said something.
+    moves: Moves,
+    /// Until then the whole is taken for too large.
+    too_large_until: Option<Instant>,
     measured_at: Option<Instant>,
 }
 
@@ -76,9 +80,9 @@ impl Calls {
             shadow: Shadow::default(),
             again: BTreeMap::new(),
             missing: BTreeSet::new(),
-            moved,
-            followed: FxHashMap::default(),
-            lost_at: None,
+            removed: BTreeSet::new(),
+            moves: Moves::new(moved),
+            too_large_until: None,
             measured_at: None,
         }
     }
@@ -87,12 +91,17 @@ impl Calls {
     pub async fn listen(&mut self) -> Infallible {
         let mut backoff = Backoff::new(self.shared.settings.backoff);
         loop {
-            let began = Instant::now();
-            let trouble = self.listen_once().await;
-            if began.elapsed() >= LASTED {
-                backoff.reset();
+            let mut trouble = match self.follow(&mut backoff).await {
+                Ok(never) => match never {},
+                Err(trouble) => trouble,
+            };
+            if trouble == Trouble::Stream(Ended::Revoked) {
+                self.client.renew();
             }
-            self.lost_at.get_or_insert_with(|| Timestamp::from(SystemTime::now()));
+            if matches!(trouble, Trouble::Stream(Ended::TooLong(_))) {
+                self.too_large();
+                trouble = Trouble::TooMuch;
+            }
             let retry_after = match &trouble {
                 Trouble::Request(WriteError::Temporary { retry_after, .. }) => *retry_after,
                 _ => None,
@@ -102,35 +111,28 @@ impl Calls {
             {
                 warn!(error = %trouble, "What others change in Firebase is not heard now.");
             }
+            self.look_one_by_one().await;
             sleep(backoff.next(rand::random(), retry_after)).await;
         }
     }
 
-    async fn listen_once(&mut self) -> Trouble {
-        match self.follow().await {
-            Ok(never) => match never {},
-            Err(trouble) => {
-                if trouble == Trouble::Stream(Ended::Revoked) {
-                    self.client.renew();
-                }
-                trouble
-            }
-        }
-    }
-
-    async fn follow(&mut self) -> Result<Infallible, Trouble> {
+    async fn follow(&mut self, backoff: &mut Backoff) -> Result<Infallible, Trouble> {
         self.measure().await?;
+        let acked_seq = self.shared.mirror.acked_seq();
         let mut stream = self.shared.open(&mut self.client, "active_calls").await?;
         let _open = self.shared.listening.opened();
         self.shared.sent.begin();
-        let first = stream.next().await?;
-        self.take(&first).await;
+        let first = self.first(&mut stream).await?;
+        if !self.take(&first).await {
+            return Err(Ended::NotRead.into());
+        }
+        self.catch_up_on_words(acked_seq);
         let good = Good(Arc::clone(&self.shared.mirror));
         good.0.set_stream_good(true);
         if self.shared.listening.set_listening(true, None) {
             info!("Firebase tells of what others change.");
         }
-        self.catch_up_on_words();
+        let began = Instant::now();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -139,10 +141,20 @@ impl Calls {
                 _ = ticks.tick() => {
                     self.look_again().await;
                     good.0.set_stream_good(self.is_in_time()?);
+                    if began.elapsed() >= LASTED {
+                        backoff.reset();
+                    }
                 }
-                change = stream.next() => self.take(&change?).await,
+                change = stream.next() => drop(self.take(&change?).await),
             }
         }
+    }
+
+    /// Everything. Signs of life alone are none.
+    async fn first(&self, stream: &mut EventStream) -> Result<Change, Trouble> {
+        let patience = self.shared.settings.stream.silence;
+        let first = timeout(patience, stream.next()).await;
+        Ok(first.map_err(|_| Trouble::NoAnswer(patience))??)
     }
 
     /// Looks at everything now and then, for ever. May be dropped at any time.
@@ -153,7 +165,7 @@ impl Calls {
             tokio::select! {
                 biased;
                 _ = ticks.tick() => {}
-                () = sleep(TICK), if !self.again.is_empty() => {
+                () = sleep(TICK), if self.is_waiting() => {
                     self.look_again().await;
                     continue;
                 }
@@ -169,11 +181,23 @@ impl Calls {
 
     async fn look_once(&mut self) -> Result<(), Trouble> {
         self.measure().await?;
+        if self.too_large_until.is_some_and(|it| it > Instant::now()) {
+            self.look_at_each().await?;
+            return Err(Trouble::TooMuch);
+        }
+        let acked_seq = self.shared.mirror.acked_seq();
         self.shared.sent.begin();
-        let found = self.client.get("active_calls", &[]).await?;
+        let found = match self.client.get("active_calls", &[]).await {
+            Err(WriteError::Unreadable { .. }) => {
+                self.too_large();
+                self.look_at_each().await?;
+                return Err(Trouble::TooMuch);
+            }
+            found => found?,
+        };
         let data = to_raw_value(&found.value).map_err(|_| Ended::NotRead)?;
         self.take(&Change { path: "/".to_owned(), data, is_patch: false }).await;
-        self.catch_up_on_words();
+        self.catch_up_on_words(acked_seq);
         Ok(())
     }
 
@@ -185,6 +209,44 @@ impl Calls {
         let clock = self.shared.mirror.clock();
         clock::measure(&mut self.client, &self.shared.settings.node, &clock).await?;
         self.measured_at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// What was told as a whole is too large: each try is downloaded, and billed.
+    fn too_large(&mut self) {
+        self.too_large_until = Some(Instant::now() + self.shared.settings.whole_again);
+    }
+
+    /// As long as the whole is too large.
+    async fn look_one_by_one(&mut self) {
+        while self.too_large_until.is_some_and(|it| it > Instant::now()) {
+            if let Err(error) = self.look_at_each().await {
+                debug!(%error, "The calls in Firebase can't be read now.");
+            }
+            sleep(self.shared.settings.each_every).await;
+            self.look_again().await;
+        }
+    }
+
+    /// Looks at the entries of our own calls, whatever else is there.
+    async fn look_at_each(&mut self) -> Result<(), Trouble> {
+        let acked_seq = self.shared.mirror.acked_seq();
+        self.shared.sent.begin();
+        self.moves.begin();
+        for call in (self.shared.here.calls)() {
+            let id = call.id;
+            let found = match self.client.get(&format!("active_calls/{id}"), &[]).await {
+                Err(WriteError::Unreadable { .. }) => {
+                    let (path, reason) = (format!("active_calls/{id}"), "is too large to be read");
+                    self.shared.set_aside(&Problem { path, reason });
+                    continue;
+                }
+                found => found?,
+            };
+            let data = to_raw_value(&found.value).map_err(|_| Ended::NotRead)?;
+            self.take(&Change { path: format!("/{id}"), data, is_patch: false }).await;
+        }
+        self.catch_up_on_words(acked_seq);
         Ok(())
     }
 
@@ -208,51 +270,86 @@ impl Calls {
         }
     }
 
-    async fn take(&mut self, change: &Change) {
+    /// Whether it told everything.
+    async fn take(&mut self, change: &Change) -> bool {
         let call = Arc::clone(&self.shared.here.call);
         let touched = self.shadow.apply(change, &|id| call(id).is_some());
         if touched.is_whole {
-            self.shared.listening.settle("active_calls", &touched.problems);
+            self.moves.begin();
+            // What is wrong with our own is looked at below, and told of once.
+            let is_ours = |path: &str| {
+                let id = path.split('/').nth(1).and_then(|it| it.parse().ok());
+                id.is_some_and(|id| self.shadow.get(id).is_some())
+            };
+            self.shared.listening.settle_but("active_calls", |path| {
+                is_ours(path) || touched.problems.iter().any(|it| it.path == path)
+            });
         }
         touched.problems.iter().for_each(|it| self.shared.set_aside(it));
-        for id in touched.calls {
-            self.look(id).await;
-        }
+        self.look_at(touched.calls).await;
         if touched.is_whole {
-            let calls = (self.shared.here.calls)();
-            self.followed.retain(|id, _| call(*id).is_some());
-            for it in calls.iter().filter(|it| self.shadow.get(it.id).is_none()) {
+            for it in
+                (self.shared.here.calls)().iter().filter(|it| self.shadow.get(it.id).is_none())
+            {
                 self.again.entry(it.id).or_insert_with(|| Instant::now() + AGAIN);
             }
         }
+        touched.is_whole
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.again.is_empty() || !self.removed.is_empty()
     }
 
     async fn look_again(&mut self) {
         let now = Instant::now();
         let due: Vec<CallId> =
             self.again.iter().filter(|it| *it.1 <= now).map(|it| *it.0).collect();
-        for id in due {
-            self.again.remove(&id);
-            self.look(id).await;
+        self.again.retain(|_, at| *at > now);
+        self.look_at(due).await;
+        self.write_again().await;
+    }
+
+    /// Looks at entries as they are now, and has what was changed in them ruled on.
+    async fn look_at(&mut self, ids: impl IntoIterator<Item = CallId>) {
+        let changed: Vec<RemoteCall> = ids.into_iter().filter_map(|id| self.look(id)).collect();
+        self.moves.pass_on();
+        let shared = Rc::clone(&self.shared);
+        let ruling = changed.into_iter().map(|remote| {
+            let id = remote.call_id;
+            let ruling = (shared.here.take_in)(remote, shared.clock());
+            async move { (id, ruling.await) }
+        });
+        let mut ruled = stream::iter(ruling).buffer_unordered(MAX_RULED);
+        while let Some((id, taken)) = ruled.next().await {
+            match taken {
+                Ok(n_taken) => shared.listening.took(n_taken),
+                Err(NotTaken::Gone | NotTaken::Ended) => {}
+                Err(NotTaken::Later(_)) => drop(self.again.insert(id, Instant::now() + AGAIN)),
+            }
         }
     }
 
-    /// Looks at one entry as it is now.
-    async fn look(&mut self, id: CallId) {
+    /// What was changed in an entry.
+    fn look(&mut self, id: CallId) -> Option<RemoteCall> {
         let shared = Rc::clone(&self.shared);
-        let Some(entry) = self.shadow.get(id) else { return self.look_for(id).await };
+        let Some(entry) = self.shadow.get(id).filter(|it| !is_rubble(it)) else {
+            self.is_missing(id);
+            return None;
+        };
         self.missing.remove(&id);
         let halves = shared.sent.look(id, entry, std::time::Instant::now());
         let path = format!("active_calls/{id}");
+        if let Some(call) = (shared.here.call)(id) {
+            self.moves.look(&call, entry.get("last_message_at"));
+        }
         let Some((mut remote, mut problems)) =
             entry::look(id, entry, shared.mirror.clock().server_now())
         else {
             let reason = "lacks `mirrored`, so that edits can't be told from what we wrote";
-            let problem = Problem { path: path.clone(), reason };
-            shared.set_aside(&problem);
-            return;
+            shared.set_aside(&Problem { path, reason });
+            return None;
         };
-        self.follow_words(id);
         if let Some((halves, until)) = halves {
             remote.edits.retain(|it| !halves.contains(&it.field));
             if halves.contains(&Field::AdminId) {
@@ -265,101 +362,53 @@ impl Calls {
         }
         shared.listening.settle(&path, &problems);
         problems.iter().for_each(|it| shared.set_aside(it));
-        if remote.edits.is_empty() && remote.ended.is_none() {
-            return;
-        }
-        match (shared.here.take_in)(remote, shared.clock()).await {
-            Ok(n_taken) => shared.listening.took(n_taken),
-            Err(NotTaken::Gone | NotTaken::Ended) => {}
-            Err(NotTaken::Later(_)) => drop(self.again.insert(id, Instant::now() + AGAIN)),
-        }
+        (!remote.edits.is_empty() || remote.ended.is_some()).then_some(remote)
     }
 
     /// A call whose entry is not there.
-    async fn look_for(&mut self, id: CallId) {
+    fn is_missing(&mut self, id: CallId) {
         self.shared.sent.forget(id);
         let Some(call) = (self.shared.here.call)(id) else {
             self.missing.remove(&id);
             self.shared.listening.settle(&format!("active_calls/{id}"), &[]);
+            let conversation = format!("active_conversations/{}", id.conversation());
+            self.shared.listening.settle(&conversation, &[]);
             return;
         };
         // Something of ours may be on its way there, or it is leaving.
         if call.last_seq > self.shared.mirror.acked_seq() || self.missing.insert(id) {
             self.again.insert(id, Instant::now() + AGAIN);
-            return;
+        } else {
+            self.removed.insert(id);
         }
-        match self.write_again(&call).await {
-            Ok(()) => {
-                self.missing.remove(&id);
-                info!(%id, "Somebody removed the call in Firebase; it is written there again.");
-            }
-            Err(err) => {
-                debug!(%id, error = %err, "A call that was removed can't be written again now.");
-                self.again.insert(id, Instant::now() + AGAIN);
+    }
+
+    /// Puts calls back that somebody removed; a few at a time, as changes wait meanwhile.
+    async fn write_again(&mut self) {
+        for _ in 0..MAX_WRITTEN {
+            let Some(id) = self.removed.pop_first() else { return };
+            let is_there = self.shadow.get(id).is_some_and(|it| !is_rubble(it));
+            let Some(call) = (self.shared.here.call)(id).filter(|_| !is_there) else { continue };
+            match write_again(&mut self.client, &call, &self.shared.settings.node).await {
+                Ok(is_written) => {
+                    self.missing.remove(&id);
+                    if is_written {
+                        info!(%id, "Somebody removed the call in Firebase; it is there again.");
+                    }
+                }
+                Err(err) => {
+                    debug!(%id, error = %err, "A call that was removed can't be written again now.");
+                    self.again.insert(id, Instant::now() + AGAIN);
+                    // It would be the same with the others.
+                    return;
+                }
             }
         }
     }
 
-    /// Puts a call back that somebody removed, unless something is there again.
-    async fn write_again(&mut self, call: &Call) -> Result<(), WriteError> {
-        let id = call.id.to_string();
-        let mut whole = Writes::new();
-        // What follows goes into the whole, as its entry is in the batch.
-        whole.set_call(&id, json!({}));
-        entry::whole(&mut whole, call, &self.shared.settings.node);
-        let path = format!("active_calls/{id}");
-        if let Some((_, _, value)) = whole.iter().next() {
-            let body = value.to_string().into();
-            self.put_unless_there(&path, body).await?;
-        }
-        let mut words = Writes::new();
-        source::words(&mut words, call);
-        for piece in words.pieces(Limits::default()) {
-            self.client.patch(piece.to_body(&[])).await?;
-        }
-        Ok(())
-    }
-
-    /// Puts an entry where there is none: nothing, or something that is none.
-    async fn put_unless_there(&mut self, path: &str, body: Bytes) -> Result<(), WriteError> {
-        let mut etag = Some(Etag::of_nothing());
-        while let Some(there) = etag.take() {
-            match self.client.put_if(path, &there, body.clone()).await? {
-                Put::Changed(found) if !found.value.is_object() => etag = found.etag,
-                Put::Changed(_) | Put::Done(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Somebody may have said something in a call, if its last words there are later than ours.
-    fn follow_words(&mut self, id: CallId) {
-        let Some(there) = self.shadow.get(id).and_then(|it| it.get("last_message_at")) else {
-            return;
-        };
-        if self.followed.get(&id) == Some(there) {
-            return;
-        }
-        let at = match there {
-            Value::String(text) => text.parse().ok(),
-            Value::Number(ms) => ms.as_i64().map(Timestamp::from_millis),
-            _ => None,
-        };
-        let here = (self.shared.here.call)(id).filter(|it| it.is_open());
-        let (Some(at), Some(here)) = (at, here) else { return };
-        if at > here.last_message_at && self.moved.try_send(id).is_ok() {
-            self.followed.insert(id, there.clone());
-        }
-    }
-
-    /// Our own words may have covered the time of somebody's while nothing was heard.
-    fn catch_up_on_words(&mut self) {
-        let Some(lost_at) = self.lost_at.take() else { return };
-        for call in (self.shared.here.calls)() {
-            if call.is_open() && call.last_message_at >= lost_at {
-                // Beyond what fits, they are read when somebody looks or speaks.
-                let _ = self.moved.try_send(call.id);
-            }
-        }
+    fn catch_up_on_words(&mut self, acked_seq: u64) {
+        let calls = (self.shared.here.calls)();
+        self.moves.catch_up(calls.iter().map(|it| &**it), acked_seq);
+        self.moves.pass_on();
     }
 }

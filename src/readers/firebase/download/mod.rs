@@ -11,9 +11,12 @@
 //! What is written to the database. Only the time is, to have the server say it.
 
 mod calls;
+mod clients;
 mod clock;
 mod event;
 mod mode;
+mod moves;
+mod removed;
 mod report;
 pub(super) mod sent;
 mod shadow;
@@ -26,21 +29,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 use tracing::{debug, error, info};
 
 use self::calls::Calls;
+use self::clients::Clients;
 pub use self::mode::{BadMode, ChosenBy, Mode, Wishes};
 pub use self::report::{Listening, ListeningReport, SetAside};
-use self::shared::Shared;
+use self::shared::{Shared, Trouble};
 pub use self::stream::StreamLimits;
 use self::talks::Talks;
 use super::backoff::{Backoff, BackoffLimits};
 use super::client::{Client, ClientSettings};
+use super::entry::Problem;
 use super::here::Here;
 use super::mirror::MirrorError;
 use super::status::MirrorStatus;
@@ -53,9 +59,6 @@ pub type Viewers = FxHashMap<ConversationId, usize>;
 const ROLLOUT: &str = "config/features/realtime_sync";
 /// Calls that wait to have their words read; more are left until something moves again.
 const MAX_MOVED: usize = 1_024;
-/// Wait after a panic, so that one that repeats does not keep a core busy.
-const AFTER_PANIC: Duration = Duration::from_secs(1);
-
 /// What a [`Download`] needs to know.
 #[derive(Debug, Clone)]
 pub struct DownloadSettings {
@@ -73,6 +76,10 @@ pub struct DownloadSettings {
     pub measure_every: Duration,
     /// Time between two looks at the rollout, where it decides. Default 1 min.
     pub rollout_every: Duration,
+    /// Where the whole is too large to be told: time between two looks at each call. Default 30 s.
+    pub each_every: Duration,
+    /// And until the whole is tried again, of which each try is billed. Default 30 min.
+    pub whole_again: Duration,
 }
 
 impl DownloadSettings {
@@ -87,6 +94,8 @@ impl DownloadSettings {
             close_after: Duration::from_secs(30),
             measure_every: Duration::from_secs(600),
             rollout_every: Duration::from_secs(60),
+            each_every: Duration::from_secs(30),
+            whole_again: Duration::from_secs(1_800),
         }
     }
 }
@@ -131,6 +140,9 @@ impl Download {
             Client::new(settings.client.clone(), mirror.meter())?,
         ));
         let sent = mirror.sent();
+        let mut orders_seen = received.clone();
+        // One that repeats must not keep a core busy.
+        let mut backoff = Backoff::new(settings.backoff);
         let run = move || {
             while !received.borrow().is_stopping {
                 let made = clients.take().map_or_else(
@@ -140,6 +152,7 @@ impl Download {
                     },
                     Ok,
                 );
+                let began = Instant::now();
                 let run = || {
                     let (first, second) = match made {
                         Ok(clients) => clients,
@@ -160,7 +173,12 @@ impl Download {
                     break;
                 }
                 error!("Listening to Firebase panicked and starts again.");
-                thread::sleep(AFTER_PANIC);
+                if began.elapsed() >= settings.backoff.cap {
+                    backoff.reset();
+                }
+                mirror.listening().set_listening(false, Some("it panicked".to_owned()));
+                let pause = backoff.next(1.0, None);
+                let _ = runtime.block_on(async { timeout(pause, orders_seen.changed()).await });
             }
         };
         let thread = thread::Builder::new().name("firebase-down".into()).spawn(run);
@@ -202,7 +220,8 @@ async fn run(
 ) {
     let (moved, to_read) = mpsc::channel(MAX_MOVED);
     let mut calls = Calls::new(Rc::clone(&shared), first, moved);
-    let mut talks = Talks::new(Rc::clone(&shared), second, viewers, to_read);
+    let clients = Rc::new(Clients::new(Rc::clone(&shared), second));
+    let mut talks = Talks::new(Rc::clone(&shared), Rc::clone(&clients), viewers, to_read);
     // Who says how, if the rollout does.
     let mut rollout: Option<(Mode, ChosenBy)> = None;
     loop {
@@ -235,7 +254,7 @@ async fn run(
         let is_asked = chosen.is_none();
         let asked = async {
             if is_asked {
-                ask_for_the_rollout(&shared, rollout).await
+                ask_for_the_rollout(&shared, &clients, rollout).await
             } else {
                 std::future::pending().await
             }
@@ -255,6 +274,7 @@ async fn run(
 /// Asks until the rollout says something else than it did.
 async fn ask_for_the_rollout(
     shared: &Rc<Shared>,
+    clients: &Clients,
     before: Option<(Mode, ChosenBy)>,
 ) -> (Mode, ChosenBy) {
     let mut backoff = Backoff::new(shared.settings.backoff);
@@ -262,14 +282,16 @@ async fn ask_for_the_rollout(
         tokio::time::sleep(shared.settings.rollout_every).await;
     }
     loop {
-        let client = Client::new(shared.settings.client.clone(), shared.mirror.meter());
-        let found = match client {
-            Ok(mut client) => client.get(ROLLOUT, &[]).await.map_err(|err| err.to_string()),
-            Err(err) => Err(err.to_string()),
-        };
-        match found {
+        let found = async { Ok::<_, Trouble>(clients.take().await?.get(ROLLOUT, &[]).await?) };
+        match found.await {
             Ok(found) => {
                 let told = mode::rolled_out(&found.value, &shared.settings.node);
+                let problem = Problem { path: ROLLOUT.to_owned(), reason: mode::UNREADABLE };
+                match told {
+                    Some(_) => shared.listening.settle(ROLLOUT, &[]),
+                    None => shared.set_aside(&problem),
+                }
+                let told = told.unwrap_or_default();
                 if before != Some(told) {
                     return told;
                 }
@@ -277,7 +299,7 @@ async fn ask_for_the_rollout(
                 tokio::time::sleep(shared.settings.rollout_every).await;
             }
             Err(error) => {
-                debug!(error, "Whether to listen to Firebase can't be read now.");
+                debug!(%error, "Whether to listen to Firebase can't be read now.");
                 tokio::time::sleep(backoff.next(rand::random(), None)).await;
             }
         }

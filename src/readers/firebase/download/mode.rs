@@ -88,15 +88,24 @@ impl Wishes {
     }
 }
 
-/// What `config/features/realtime_sync` makes of this node. Nothing there, or nothing that can be
-/// read: the default.
-pub fn rolled_out(config: &Value, node: &str) -> (Mode, ChosenBy) {
-    let Some(config) = config.as_object() else { return Default::default() };
-    let is_enabled = config.get("enabled").is_none_or(|it| it == true);
-    let percentage = config.get("percentage").map_or(Some(100.0), Value::as_f64);
-    let Some(percentage) = percentage else { return Default::default() };
+/// Why a rollout can't be read.
+pub const UNREADABLE: &str =
+    "must be true, false, or `enabled` (true or false) with `percentage` (a number)";
+
+/// What `config/features/realtime_sync` makes of this node: the default if nothing is there, `None`
+/// if it can't be read.
+pub fn rolled_out(config: &Value, node: &str) -> Option<(Mode, ChosenBy)> {
+    let (is_enabled, percentage) = match config {
+        Value::Null => return Some(Default::default()),
+        Value::Bool(is_enabled) => (*is_enabled, 100.0),
+        Value::Object(config) => (
+            config.get("enabled").map_or(Some(true), Value::as_bool)?,
+            config.get("percentage").map_or(Some(100.0), Value::as_f64)?,
+        ),
+        _ => return None,
+    };
     let is_in = is_enabled && f64::from(bucket(node)) < percentage;
-    (if is_in { Mode::Live } else { Mode::Off }, ChosenBy::Rollout)
+    Some((if is_in { Mode::Live } else { Mode::Off }, ChosenBy::Rollout))
 }
 
 /// The place of a node among a hundred; always the same.
@@ -126,7 +135,8 @@ mod tests {
     fn a_rollout_takes_about_its_share_of_nodes_and_never_lets_one_go_as_it_grows() {
         let nodes: Vec<String> = (0..1000).map(|it| format!("node-{it}")).collect();
         let live = |percentage: u8, node: &str| {
-            rolled_out(&json!({ "enabled": true, "percentage": percentage }), node).0 == Mode::Live
+            let config = json!({ "enabled": true, "percentage": percentage });
+            rolled_out(&config, node).is_some_and(|it| it.0 == Mode::Live)
         };
         for percentage in [0, 1, 25, 50, 99, 100] {
             let n = nodes.iter().filter(|it| live(percentage, it)).count();
@@ -141,9 +151,16 @@ mod tests {
     #[test]
     fn whoever_is_nearer_says_how() {
         let off = json!({ "enabled": false, "percentage": 100 });
-        assert_eq!(rolled_out(&off, "a"), (Mode::Off, ChosenBy::Rollout));
-        for nothing in [json!(null), json!(7), json!([1]), json!({ "percentage": "many" })] {
-            assert_eq!(rolled_out(&nothing, "a"), (Mode::Live, ChosenBy::Default), "{nothing}");
+        for off in [off, json!(false), json!({ "percentage": -1 })] {
+            assert_eq!(rolled_out(&off, "a"), Some((Mode::Off, ChosenBy::Rollout)), "{off}");
+        }
+        for on in [json!(true), json!({ "x": 1 }), json!({ "percentage": 1e300 })] {
+            assert_eq!(rolled_out(&on, "a"), Some((Mode::Live, ChosenBy::Rollout)), "{on}");
+        }
+        assert_eq!(rolled_out(&json!(null), "a"), Some((Mode::Live, ChosenBy::Default)));
+        let (many, yes) = (json!({ "percentage": "many" }), json!({ "enabled": "false" }));
+        for bad in [json!(7), json!("off"), json!([1]), many, yes] {
+            assert_eq!(rolled_out(&bad, "a"), None, "{bad}");
         }
         let (person, environment) = (Some(Mode::Off), Some(Mode::Live));
         let wishes = Wishes { person, environment };

@@ -141,12 +141,17 @@ impl Listening {
 
     /// Nothing at or below `path` but `problems` is wrong any more.
     pub(super) fn settle(&self, path: &str, problems: &[Problem]) {
+        self.settle_but(path, |it| problems.iter().any(|problem| problem.path == it));
+    }
+
+    /// Nothing at or below `path` is wrong any more but what `stays`.
+    pub(super) fn settle_but(&self, path: &str, stays: impl Fn(&str) -> bool) {
         let mut told = self.told();
         let before = told.aside.len();
         told.aside.retain(|it| {
             let rest = it.path.strip_prefix(path);
             let is_below = rest.is_some_and(|it| it.is_empty() || it.starts_with('/'));
-            !is_below || problems.iter().any(|problem| problem.path == it.path)
+            !is_below || stays(&it.path)
         });
         if told.aside.len() != before {
             told.show();

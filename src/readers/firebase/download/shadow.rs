@@ -84,7 +84,10 @@ impl Shadow {
             return;
         };
         if !is_known(id) {
-            self.calls.remove(&id);
+            // It has left: whatever was told of it is settled.
+            if self.calls.remove(&id).is_some() {
+                touched.calls.insert(id);
+            }
             return;
         }
         touched.calls.insert(id);

@@ -34,6 +34,11 @@ pub enum Trouble {
     NoAnswer(Duration),
     #[error("the database does not tell of what we wrote {} s ago", .0.as_secs())]
     Overdue(Duration),
+    #[error(
+        "there is more under `active_calls` than can be read at once, so our calls are looked at \
+         one by one: remove there what is not Aurora's"
+    )]
+    TooMuch,
 }
 
 impl Shared {

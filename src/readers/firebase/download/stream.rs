@@ -31,7 +31,10 @@ pub enum Ended {
     Broken(String),
     #[error("nothing was heard for {} s", .0.as_secs())]
     Silent(Duration),
-    #[error("the database ended the stream: the rules forbid it now, or there is too much to tell")]
+    #[error(
+        "the database ended the stream: its rules forbid it, or there is too much to tell; see that \
+         the service account has the role Firebase Realtime Database Admin"
+    )]
     Cancelled,
     #[error("the access token ran out")]
     Revoked,
