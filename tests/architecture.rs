@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     // Speaks to a server over HTTP, like any caller.
     ("load", &[]),
     // Commands that look after the data folder.
-    ("care", &["erasure", "readers", "journal", "domain"]),
+    ("care", &["erasure", "runs", "readers", "journal", "domain"]),
     // Commands on the data folder: files of calls in and out.
     ("exchange", &["readers", "journal", "domain"]),
     // Commands that tell of finished work, to a server, a file or the database.

@@ -221,7 +221,12 @@ impl Spool {
         Ok(())
     }
 
-    fn folder(&self, place: Place) -> PathBuf {
+    /// What could not be read, each with its reason.
+    pub fn aside(&self) -> PathBuf {
+        self.dir.join("aside")
+    }
+
+    pub fn folder(&self, place: Place) -> PathBuf {
         self.dir.join(place.folder())
     }
 
@@ -256,7 +261,7 @@ impl Spool {
     }
 
     fn set_aside(&self, folder: &Path, name: &str, reason: &str) -> Result<(), SpoolError> {
-        let aside = self.dir.join("aside");
+        let aside = self.aside();
         make(&aside)?;
         let (old, new) = (folder.join(name), aside.join(name));
         warn!(path = %old.display(), reason, "A run cannot be read and is set aside.");

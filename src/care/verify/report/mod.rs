@@ -3,6 +3,7 @@
 mod begun;
 mod followers;
 mod journal;
+mod runs;
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use serde::Serialize;
 use self::begun::{erasing, repairing};
 use self::followers::{archive, mirror, total};
 use self::journal::{chain, journal};
+use self::runs::runs;
 use crate::care::examine::Examined;
 
 const REPAIR: &str = "stop the server and run `aurora repair`, or restore a backup";
@@ -70,6 +72,7 @@ impl Part {
 
 pub fn report(found: &Examined) -> Report {
     let mut parts = vec![journal(found), chain(found), total(found), archive(found), mirror(found)];
+    parts.extend(runs(found));
     parts.extend(erasing(found));
     parts.extend(repairing(found));
     Report {
