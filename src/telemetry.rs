@@ -17,6 +17,8 @@ pub fn init(filter: Option<&str>) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        // Or a standard error that is full or closed would be complained of there, which ends us.
+        .log_internal_errors(false)
         .try_init()
         .map_err(|err| anyhow::anyhow!("the log is started already: {err}"))
 }

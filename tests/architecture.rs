@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     // Speaks to a server over HTTP, like any caller.
     ("load", &[]),
     // Commands that look after the data folder.
-    ("care", &["erasure", "readers", "journal", "domain", "files"]),
+    ("care", &["erasure", "runs", "readers", "journal", "domain", "files"]),
     // Commands on the data folder: files of calls in and out.
     ("exchange", &["readers", "journal", "domain", "files"]),
     // Commands that tell of finished work, to a server, a file or the database.

@@ -7,6 +7,7 @@ use crate::journal::JournalError;
 use crate::readers::archive::ArchiveError;
 use crate::readers::firebase::CursorError;
 use crate::readers::snapshot::SnapshotError;
+use crate::runs::SpoolError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CareError {
@@ -30,6 +31,8 @@ pub enum CareError {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Cursor(#[from] CursorError),
+    #[error(transparent)]
+    Runs(#[from] SpoolError),
     #[error("the folder is not good: {n_problems} problems are told above")]
     Problems { n_problems: usize },
     #[error(

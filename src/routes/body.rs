@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::{Bytes, BytesMut, Payload};
-use futures_util::StreamExt;
+use actix_web::web::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
@@ -18,7 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// [`ApiError::TooLarge`], [`ApiError::TooSlow`], or [`ApiError::BadRequest`] if it breaks off.
-pub async fn read(headers: &HeaderMap, mut payload: Payload) -> Result<Bytes, ApiError> {
+pub async fn read(
+    headers: &HeaderMap,
+    mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::TooLarge { limit: LIMIT };
     let announced = headers
         .get(header::CONTENT_LENGTH)

@@ -1,13 +1,13 @@
 //! Supervisors: looking at calls, and acting on them.
 
-use actix_web::web::{Data, Path, Payload, ServiceConfig, get, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, ServiceConfig, get, post};
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use super::body;
 use super::error::ApiError;
 use super::history::find_call;
+use super::supervisor::{AskedIfAny, Supervisor, person};
 use crate::domain::{
     AlertId, Call, CallId, ConversationId, Label, PublishedCall, Urgency, Utterance, WithId,
 };
@@ -28,11 +28,7 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 /// Everything active, in the format of `total.json`.
-async fn active_calls(
-    request: HttpRequest,
-    context: Data<Context>,
-) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
+async fn active_calls(_: Supervisor, context: Data<Context>) -> Result<HttpResponse, ApiError> {
     let (state, seq) = context.journal.snapshot_at_head();
     let position = context.journal.position(seq);
     let mut json = Vec::with_capacity(64 * 1024);
@@ -49,11 +45,10 @@ struct CallReply<'a> {
 }
 
 async fn call(
-    request: HttpRequest,
+    _: Supervisor,
     id: Path<String>,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
     let id: CallId = id.parse()?;
     let call = find_call(&context, id).await?.ok_or(ApiError::NotFound("call"))?;
     let sync = context.sync_of(&call);
@@ -64,11 +59,10 @@ async fn call(
 }
 
 async fn conversation(
-    request: HttpRequest,
+    _: Supervisor,
     id: Path<String>,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
     let id: ConversationId = id.parse().map_err(|_| ApiError::NotFound("conversation"))?;
     let call = find_call(&context, id.call()).await?;
     let call = call.ok_or(ApiError::NotFound("conversation"))?;
@@ -84,10 +78,8 @@ struct Action {
 }
 
 impl Action {
-    /// Who acts. Changes that a caller feels must name a person.
     fn person(&self) -> Result<Label, ApiError> {
-        let name = self.admin_id.as_deref().unwrap_or_default();
-        Label::parse(name).map_err(|err| ApiError::Invalid(format!("`admin_id` {err}")))
+        person(self.admin_id.as_deref())
     }
 
     fn person_if_named(&self) -> Result<Option<Label>, ApiError> {
@@ -95,28 +87,15 @@ impl Action {
     }
 }
 
-/// Lets the supervisor in and reads what they ask; an empty body asks for nothing special.
-async fn action(
-    request: &HttpRequest,
-    payload: Payload,
-    context: &Context,
-) -> Result<Action, ApiError> {
-    context.auth.supervisor(request)?;
-    let body = body::read(request.headers(), payload).await?;
-    if body.is_empty() { Ok(Action::default()) } else { body::json(request.headers(), &body) }
-}
-
 fn done() -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
 async fn end(
-    request: HttpRequest,
+    AskedIfAny(action): AskedIfAny<Action>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let action = action(&request, payload, &context).await?;
     let id: CallId = id.parse()?;
     context.desk.end(id, action.person_if_named()?).await?;
     let ended = context.journal.view(|state| state.call(id).cloned());
@@ -128,23 +107,19 @@ async fn end(
 }
 
 async fn take_over(
-    request: HttpRequest,
+    AskedIfAny(action): AskedIfAny<Action>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let action = action(&request, payload, &context).await?;
     context.desk.take_over(id.parse()?, action.person()?).await?;
     Ok(done())
 }
 
 async fn say(
-    request: HttpRequest,
+    AskedIfAny(action): AskedIfAny<Action>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let action = action(&request, payload, &context).await?;
     let words = Utterance::parse(action.content.as_deref().unwrap_or_default())
         .map_err(|err| ApiError::Invalid(format!("`content` {err}")))?;
     context.desk.say(id.parse()?, action.person()?, words).await?;
@@ -152,23 +127,19 @@ async fn say(
 }
 
 async fn hand_back(
-    request: HttpRequest,
+    AskedIfAny(action): AskedIfAny<Action>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let action = action(&request, payload, &context).await?;
     context.desk.hand_back(id.parse()?, action.person_if_named()?).await?;
     Ok(done())
 }
 
 async fn set_urgency(
-    request: HttpRequest,
+    AskedIfAny(action): AskedIfAny<Action>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let action = action(&request, payload, &context).await?;
     let urgency = action.urgency.as_deref().and_then(Urgency::parse).ok_or_else(|| {
         ApiError::Invalid("`urgency` must be critical, urgent or normal".to_owned())
     })?;
@@ -177,12 +148,10 @@ async fn set_urgency(
 }
 
 async fn acknowledge(
-    request: HttpRequest,
+    AskedIfAny(action): AskedIfAny<Action>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let action = action(&request, payload, &context).await?;
     let id: AlertId = id.parse().map_err(|_| ApiError::NotFound("alert"))?;
     context.desk.acknowledge(id, action.person()?).await?;
     Ok(done())

@@ -1,15 +1,15 @@
 //! Values that went under because both sides of the mirror had changed them: shown, put back, let
 //! go of.
 
-use actix_web::web::{Data, Path, Payload, ServiceConfig, get, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, ServiceConfig, get, post};
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use super::body;
 use super::error::ApiError;
 use super::keeping::{SHOWN, found};
-use crate::domain::{Conflict, ConflictId, Label};
+use super::supervisor::{Asked, Supervisor, person};
+use crate::domain::{Conflict, ConflictId};
 
 pub fn configure(service: &mut ServiceConfig) {
     service
@@ -24,10 +24,9 @@ struct Conflicts<'a> {
 }
 
 /// Those that nobody settled, oldest first.
-async fn conflicts(request: HttpRequest, context: Data<Context>) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
+async fn conflicts(_: Supervisor, context: Data<Context>) -> HttpResponse {
     let open = context.journal.view(|state| state.conflicts().cloned().collect::<Vec<_>>());
-    Ok(HttpResponse::Ok().json(Conflicts { conflicts: open.iter().map(|it| &**it).collect() }))
+    HttpResponse::Ok().json(Conflicts { conflicts: open.iter().map(|it| &**it).collect() })
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,28 +34,16 @@ struct Person {
     admin_id: Option<String>,
 }
 
-/// Who settles which.
-async fn settling(
-    request: &HttpRequest,
-    id: &str,
-    payload: Payload,
-    context: &Context,
-) -> Result<(ConflictId, Label), ApiError> {
-    context.auth.supervisor(request)?;
-    let body = body::read(request.headers(), payload).await?;
-    let person: Person = body::json(request.headers(), &body)?;
-    let by = Label::parse(person.admin_id.as_deref().unwrap_or_default())
-        .map_err(|err| ApiError::Invalid(format!("`admin_id` {err}")))?;
-    Ok((id.parse().map_err(|_| ApiError::NotFound("conflict"))?, by))
+fn id(text: &str) -> Result<ConflictId, ApiError> {
+    text.parse().map_err(|_| ApiError::NotFound("conflict"))
 }
 
 async fn restore(
-    request: HttpRequest,
-    id: Path<String>,
-    payload: Payload,
+    Asked(Person { admin_id }): Asked<Person>,
+    text: Path<String>,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, by) = settling(&request, &id, payload, &context).await?;
+    let (id, by) = (id(&text)?, person(admin_id.as_deref())?);
     let about = context.journal.view(|state| {
         let conflict = state.conflict(id)?;
         let is_open = state.call(conflict.call_id).is_some_and(|it| it.is_open());
@@ -76,12 +63,11 @@ async fn restore(
 }
 
 async fn dismiss(
-    request: HttpRequest,
-    id: Path<String>,
-    payload: Payload,
+    Asked(Person { admin_id }): Asked<Person>,
+    text: Path<String>,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, by) = settling(&request, &id, payload, &context).await?;
+    let (id, by) = (id(&text)?, person(admin_id.as_deref())?);
     context.desk.dismiss(id, by).await?;
     Ok(HttpResponse::NoContent().finish())
 }

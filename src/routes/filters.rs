@@ -29,6 +29,18 @@ const KNOWN: [&str; 11] = [
     "deleted",
 ];
 
+/// How much of a list is asked for at a time.
+///
+/// # Errors
+/// [`ApiError::Invalid`]
+pub fn limit(asked: Option<usize>) -> Result<usize, ApiError> {
+    let limit = asked.unwrap_or(USUAL_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(invalid(format!("`limit` must be a number from 1 to {MAX_LIMIT}")))
+}
+
 /// The parameters of one request.
 pub struct Parameters(Vec<(String, String)>);
 
@@ -67,11 +79,8 @@ impl Parameters {
     }
 
     pub fn limit(&self) -> Result<usize, ApiError> {
-        let Some(text) = self.get("limit") else { return Ok(USUAL_LIMIT) };
-        text.parse()
-            .ok()
-            .filter(|it| (1..=MAX_LIMIT).contains(it))
-            .ok_or_else(|| invalid(format!("`limit` must be a number from 1 to {MAX_LIMIT}")))
+        // What is no number is none that may be.
+        limit(self.get("limit").map(|it| it.parse().unwrap_or(0)))
     }
 
     /// All but the words of a search.

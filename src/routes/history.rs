@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Context;
 use super::error::ApiError;
 use super::filters::Parameters;
+use super::supervisor::Supervisor;
 use crate::domain::{
     Call, CallId, CallStatus, ConversationId, MessageId, PhoneNumber, PublishedCall, Role,
     Timestamp, Urgency, WithId,
@@ -42,8 +43,12 @@ struct ListedCall<'a> {
     duration_seconds: Option<u64>,
 }
 
-async fn history(request: HttpRequest, context: Data<Context>) -> Result<HttpResponse, ApiError> {
-    let asked = asked(&request, &context, "text")?;
+async fn history(
+    _: Supervisor,
+    request: HttpRequest,
+    context: Data<Context>,
+) -> Result<HttpResponse, ApiError> {
+    let asked = Parameters::of(&request, "text")?;
     let question = HistoryQuestion {
         filters: asked.filters(StatusFilter::Only(CallStatus::Ended))?,
         limit: asked.limit()?,
@@ -108,8 +113,12 @@ impl From<Find> for Found {
     }
 }
 
-async fn search(request: HttpRequest, context: Data<Context>) -> Result<HttpResponse, ApiError> {
-    let asked = asked(&request, &context, "q")?;
+async fn search(
+    _: Supervisor,
+    request: HttpRequest,
+    context: Data<Context>,
+) -> Result<HttpResponse, ApiError> {
+    let asked = Parameters::of(&request, "q")?;
     let question = SearchQuestion {
         query: asked.words()?,
         filters: asked.filters(StatusFilter::Any)?,
@@ -149,11 +158,10 @@ impl From<Action> for Done {
 }
 
 async fn conversation(
-    request: HttpRequest,
+    _: Supervisor,
     id: Path<String>,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
     let id: CallId = id.parse()?;
     catch_up(&context).await;
     // What goes on is newer in the state.
@@ -177,17 +185,6 @@ pub async fn find_call(context: &Context, id: CallId) -> Result<Option<Arc<Call>
     }
     // It may have left between two looks, but only when the archive has it.
     Ok(context.reads.transcript(id).await?.map(|it| Arc::new(it.call)))
-}
-
-/// Lets the supervisor in and reads what they ask; `words` is the parameter that only this route
-/// has.
-fn asked(
-    request: &HttpRequest,
-    context: &Context,
-    words: &'static str,
-) -> Result<Parameters, ApiError> {
-    context.auth.supervisor(request)?;
-    Parameters::of(request, words)
 }
 
 /// What happened before the question is in its answer, unless the archive is in trouble.

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use actix_web::web::{Data, Path, Payload, Query, ServiceConfig, delete, get, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query, ServiceConfig, delete, get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Context;
-use super::body;
 use super::error::ApiError;
+use super::filters::limit;
+use super::supervisor::{Asked, Supervisor, person};
 use crate::conversation::keeping::{Kept, Turn};
 use crate::domain::{CallId, Label, PhoneNumber, Timestamp};
 use crate::erasure::{self, ErasureError};
@@ -40,19 +41,8 @@ struct Wish {
 
 impl Wish {
     fn person(&self) -> Result<Label, ApiError> {
-        let name = self.admin_id.as_deref().unwrap_or_default();
-        Label::parse(name).map_err(|err| ApiError::Invalid(format!("`admin_id` {err}")))
+        person(self.admin_id.as_deref())
     }
-}
-
-async fn wish(
-    request: &HttpRequest,
-    payload: Payload,
-    context: &Context,
-) -> Result<Wish, ApiError> {
-    context.auth.supervisor(request)?;
-    let body = body::read(request.headers(), payload).await?;
-    body::json(request.headers(), &body)
 }
 
 #[derive(Serialize)]
@@ -72,32 +62,26 @@ enum Change {
 }
 
 async fn delete_call(
-    request: HttpRequest,
+    Asked(wish): Asked<Wish>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let wish = wish(&request, payload, &context).await?;
     change(&context, &id, &wish, Change::Delete).await
 }
 
 async fn restore(
-    request: HttpRequest,
+    Asked(wish): Asked<Wish>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let wish = wish(&request, payload, &context).await?;
     change(&context, &id, &wish, Change::Restore).await
 }
 
 async fn hold(
-    request: HttpRequest,
+    Asked(wish): Asked<Wish>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    let wish = wish(&request, payload, &context).await?;
     let on = wish.legal_hold;
     let on = on.ok_or_else(|| ApiError::Invalid("`legal_hold` must be true or false".into()))?;
     change(&context, &id, &wish, Change::Hold(on)).await
@@ -138,12 +122,7 @@ pub async fn found(context: &Context, id: CallId) -> Result<(Turn<'_>, Option<Ke
     Ok((turn, kept))
 }
 
-async fn erase(
-    request: HttpRequest,
-    payload: Payload,
-    context: Data<Context>,
-) -> Result<HttpResponse, ApiError> {
-    let wish = wish(&request, payload, &context).await?;
+async fn erase(Asked(wish): Asked<Wish>, context: Data<Context>) -> Result<HttpResponse, ApiError> {
     let by = wish.person()?;
     let caller = PhoneNumber::parse(wish.caller.as_deref().unwrap_or_default())
         .map_err(|err| ApiError::Invalid(format!("`caller` {err}")))?;
@@ -165,15 +144,11 @@ struct Page {
 
 /// Receipts, newest first.
 async fn erasures(
-    request: HttpRequest,
+    _: Supervisor,
     page: Query<Page>,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
-    let limit = page.limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
-        return Err(ApiError::Invalid("`limit` must be from 1 to 200".to_owned()));
-    }
+    let limit = limit(page.limit)?;
     let eraser = std::sync::Arc::clone(&context.eraser);
     let read = actix_web::web::block(move || {
         Ok::<_, ErasureError>((eraser.under_way()?, erasure::receipts(&eraser.data_dir)?))

@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 use super::Context;
 use super::error::ApiError;
@@ -58,6 +58,17 @@ pub struct Metrics {
     journal_failures: Counter,
 }
 
+/// Gives everything that is exposed its name.
+struct Naming(Registry);
+
+impl Naming {
+    fn named<M: Metric + Default + Clone>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+}
+
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Metrics")
@@ -88,104 +99,64 @@ impl Metrics {
             "Records that shared one sync",
             stats.batch_records.clone(),
         );
-        let mut gauge = |name: &str, help: &str| {
-            let gauge = Gauge::default();
-            registry.register(name, help, gauge.clone());
-            gauge
-        };
-        let open_calls = gauge("open_calls", "Calls that have not ended");
-        let critical_calls = gauge("critical_calls", "Open calls that are critical");
-        let subscribers = gauge("subscribers", "Open live streams");
-        let live_lag = gauge("live_lag_records", "Records that live streams are behind");
-        let mirror_lag = gauge("mirror_lag_records", "Records that the mirror is behind");
-        let mirror_lag_seconds =
-            gauge("mirror_lag_seconds", "Age of the oldest record that is not mirrored");
-        let mirror_failed = gauge("mirror_failed_items", "Items that Firebase refused for good");
-        let mirror_listeners = gauge("mirror_listeners", "Open streams from Firebase");
-        let mirror_set_aside =
-            gauge("mirror_set_aside_items", "What others wrote in Firebase and can't be taken");
-        let archive_lag = gauge("archive_lag_records", "Records that the archive is behind");
-        let archive_calls = gauge("archive_calls", "Calls in the archive");
-        let archive_bytes = gauge("archive_bytes", "Size of the archive on disk");
-        let archive_healthy =
-            gauge("archive_healthy", "1 while the archive follows and nothing of it is missing");
-        let checkpoint_lag =
-            gauge("checkpoint_lag_records", "Records that total.json on disk is behind");
-        let checkpoint_bytes = gauge("checkpoint_bytes", "Size of total.json on disk");
-        let checkpoint_healthy = gauge("checkpoint_healthy", "1 while total.json can be written");
-        let writable = gauge("journal_writable", "1 while the disk takes writes");
-        let kept = gauge("journal_kept_records", "Records kept in memory for a failing disk");
-        let replayed =
-            gauge("journal_replayed_records", "Records that the start read after total.json");
-        let segments = gauge("journal_segments", "Segments that are held");
-        let first_held = gauge("journal_first_held_seq", "The oldest record that is held");
-        let held_bytes = gauge("journal_held_bytes", "Size of the segments that are held, on disk");
-        let mirror_stored = gauge("mirror_stored_bytes", "About what is in the database");
-        let alerts = gauge("alerts", "Alerts that nobody has acknowledged");
-        let mut counter = |name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        let mirror_requests = counter("mirror_requests", "Requests to the database");
-        let mirror_paths = counter("mirror_paths", "Values written to the database or read");
-        let mirror_bytes_up = counter("mirror_sent_bytes", "Bytes to the database");
-        let mirror_bytes_down =
-            counter("mirror_received_bytes", "Bytes from the database, which it bills");
-        let archive_records = counter("archive_records", "Records that the archive has taken in");
-        let checkpoint_failures =
-            counter("checkpoint_failures", "Failed tries to write total.json");
-        let archive_failures = counter("archive_failures", "Failed tries to write the archive");
-        let bad_signatures = counter("bad_signatures", "Webhooks with a wrong signature");
-        let gaps = counter("stream_gaps", "Subscribers that were too far behind");
-        let journal_records = counter("journal_records", "Records written");
-        let journal_bytes = counter("journal_bytes", "Bytes written to the journal");
-        let journal_failures = counter("journal_failures", "Failed writes or syncs");
-        let mirror_usd_month = Gauge::<f64, AtomicU64>::default();
-        registry.register(
-            "mirror_month_usd",
-            "The bill of this month so far and of what is stored, in USD",
-            mirror_usd_month.clone(),
-        );
+        let mut naming = Naming(registry);
         Self {
-            bad_signatures,
-            gaps,
-            journal_records,
-            journal_bytes,
-            journal_failures,
-            archive_failures,
-            mirror_requests,
-            mirror_paths,
-            mirror_bytes_up,
-            mirror_bytes_down,
-            mirror_usd_month,
-            mirror_stored,
-            archive_records,
-            checkpoint_failures,
-            registry,
-            open_calls,
-            critical_calls,
-            subscribers,
-            live_lag,
-            mirror_lag,
-            mirror_lag_seconds,
-            mirror_failed,
-            mirror_listeners,
-            mirror_set_aside,
-            archive_lag,
-            archive_calls,
-            archive_bytes,
-            archive_healthy,
-            checkpoint_lag,
-            checkpoint_bytes,
-            checkpoint_healthy,
-            writable,
-            kept,
-            replayed,
-            segments,
-            first_held,
-            held_bytes,
-            alerts,
+            bad_signatures: naming.named("bad_signatures", "Webhooks with a wrong signature"),
+            open_calls: naming.named("open_calls", "Calls that have not ended"),
+            critical_calls: naming.named("critical_calls", "Open calls that are critical"),
+            subscribers: naming.named("subscribers", "Open live streams"),
+            live_lag: naming.named("live_lag_records", "Records that live streams are behind"),
+            mirror_lag: naming.named("mirror_lag_records", "Records that the mirror is behind"),
+            mirror_lag_seconds: naming
+                .named("mirror_lag_seconds", "Age of the oldest record that is not mirrored"),
+            mirror_failed: naming
+                .named("mirror_failed_items", "Items that Firebase refused for good"),
+            mirror_listeners: naming.named("mirror_listeners", "Open streams from Firebase"),
+            mirror_set_aside: naming.named(
+                "mirror_set_aside_items",
+                "What others wrote in Firebase and can't be taken",
+            ),
+            mirror_requests: naming.named("mirror_requests", "Requests to the database"),
+            mirror_paths: naming.named("mirror_paths", "Values written to the database or read"),
+            mirror_bytes_up: naming.named("mirror_sent_bytes", "Bytes to the database"),
+            mirror_bytes_down: naming
+                .named("mirror_received_bytes", "Bytes from the database, which it bills"),
+            mirror_usd_month: naming.named(
+                "mirror_month_usd",
+                "The bill of this month so far and of what is stored, in USD",
+            ),
+            mirror_stored: naming.named("mirror_stored_bytes", "About what is in the database"),
+            archive_lag: naming.named("archive_lag_records", "Records that the archive is behind"),
+            archive_calls: naming.named("archive_calls", "Calls in the archive"),
+            archive_bytes: naming.named("archive_bytes", "Size of the archive on disk"),
+            archive_healthy: naming.named(
+                "archive_healthy",
+                "1 while the archive follows and nothing of it is missing",
+            ),
+            archive_records: naming
+                .named("archive_records", "Records that the archive has taken in"),
+            archive_failures: naming.named("archive_failures", "Failed tries to write the archive"),
+            checkpoint_lag: naming
+                .named("checkpoint_lag_records", "Records that total.json on disk is behind"),
+            checkpoint_bytes: naming.named("checkpoint_bytes", "Size of total.json on disk"),
+            checkpoint_healthy: naming
+                .named("checkpoint_healthy", "1 while total.json can be written"),
+            checkpoint_failures: naming
+                .named("checkpoint_failures", "Failed tries to write total.json"),
+            writable: naming.named("journal_writable", "1 while the disk takes writes"),
+            kept: naming.named("journal_kept_records", "Records kept in memory for a failing disk"),
+            replayed: naming
+                .named("journal_replayed_records", "Records that the start read after total.json"),
+            segments: naming.named("journal_segments", "Segments that are held"),
+            first_held: naming.named("journal_first_held_seq", "The oldest record that is held"),
+            held_bytes: naming
+                .named("journal_held_bytes", "Size of the segments that are held, on disk"),
+            alerts: naming.named("alerts", "Alerts that nobody has acknowledged"),
+            gaps: naming.named("stream_gaps", "Subscribers that were too far behind"),
+            journal_records: naming.named("journal_records", "Records written"),
+            journal_bytes: naming.named("journal_bytes", "Bytes written to the journal"),
+            journal_failures: naming.named("journal_failures", "Failed writes or syncs"),
+            registry: naming.0,
         }
     }
 

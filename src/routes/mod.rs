@@ -20,6 +20,7 @@ mod runs;
 mod session;
 mod speech;
 mod streams;
+mod supervisor;
 mod sync;
 mod webhooks;
 

@@ -1,16 +1,16 @@
 //! What supervisors write about a call, before its end and after.
 
-use actix_web::web::{Data, Path, Payload, ServiceConfig, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, ServiceConfig, post};
 use serde::Deserialize;
 
 use super::Context;
-use super::body;
 use super::error::ApiError;
 use super::keeping::SHOWN;
+use super::supervisor::{Asked, person};
 use crate::conversation::desk::DeskError;
 use crate::conversation::desk::remarks::Remark;
-use crate::domain::{CallId, Label, Note};
+use crate::domain::{CallId, Note};
 use crate::readers::archive;
 
 pub fn configure(service: &mut ServiceConfig) {
@@ -28,35 +28,28 @@ struct Written {
 }
 
 async fn notes(
-    request: HttpRequest,
+    Asked(written): Asked<Written>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    write(&request, &id, payload, &context, Remark::AdminNotes).await
+    write(&context, &id, written, Remark::AdminNotes).await
 }
 
 async fn final_action(
-    request: HttpRequest,
+    Asked(written): Asked<Written>,
     id: Path<String>,
-    payload: Payload,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    write(&request, &id, payload, &context, Remark::FinalAction).await
+    write(&context, &id, written, Remark::FinalAction).await
 }
 
 async fn write(
-    request: &HttpRequest,
-    id: &str,
-    payload: Payload,
     context: &Context,
+    id: &str,
+    written: Written,
     remark: Remark,
 ) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(request)?;
-    let body = body::read(request.headers(), payload).await?;
-    let written: Written = body::json(request.headers(), &body)?;
-    let by = Label::parse(written.admin_id.as_deref().unwrap_or_default())
-        .map_err(|err| ApiError::Invalid(format!("`admin_id` {err}")))?;
+    let by = person(written.admin_id.as_deref())?;
     let text = match remark {
         Remark::AdminNotes => written.admin_notes,
         Remark::FinalAction => written.final_action,

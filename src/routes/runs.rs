@@ -2,16 +2,17 @@
 
 use std::time::SystemTime;
 
-use actix_web::web::{Data, Payload, Query, ServiceConfig, get, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Query, ServiceConfig, get, post};
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Context;
-use super::body;
 use super::error::ApiError;
+use super::filters::limit;
 use super::history::catch_up;
+use super::supervisor::{Asked, Supervisor};
 use crate::domain::{Run, RunId, Timestamp};
 use crate::readers::archive::{MAX_DAYS, RunsQuestion, TeamQuestion};
 use crate::runs::{Listed, Place, Spool, Stats};
@@ -19,8 +20,6 @@ use crate::runs::{Listed, Place, Spool, Stats};
 /// Runs of the spool that are taken in with one write.
 const BATCH: usize = 500;
 const DAYS: u32 = 30;
-const LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
 
 pub fn configure(service: &mut ServiceConfig) {
     service
@@ -30,14 +29,7 @@ pub fn configure(service: &mut ServiceConfig) {
         .route("/api/team/stats", get().to(team));
 }
 
-async fn record(
-    request: HttpRequest,
-    payload: Payload,
-    context: Data<Context>,
-) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
-    let body = body::read(request.headers(), payload).await?;
-    let run: Run = body::json(request.headers(), &body)?;
+async fn record(Asked(run): Asked<Run>, context: Data<Context>) -> Result<HttpResponse, ApiError> {
     run.check().map_err(|err| ApiError::Invalid(err.to_string()))?;
     let run_id = run.run_id;
     let is_new = record_new(&context, vec![run]).await? == 1;
@@ -86,17 +78,13 @@ async fn in_spool<T: Send + 'static>(
     done.map_err(|_| ApiError::Broken("the spool of runs"))?.map_err(ApiError::from)
 }
 
-async fn take_in_now(
-    request: HttpRequest,
-    context: Data<Context>,
-) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
+async fn take_in_now(_: Supervisor, context: Data<Context>) -> Result<HttpResponse, ApiError> {
     let taken_in = take_in(&context).await?;
     Ok(HttpResponse::Ok().json(json!({ "taken_in": taken_in })))
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct Page {
     limit: Option<usize>,
     cursor: Option<String>,
     user_id: Option<String>,
@@ -109,16 +97,12 @@ struct Runs {
 }
 
 async fn list(
-    request: HttpRequest,
-    asked: Query<Asked>,
+    _: Supervisor,
+    asked: Query<Page>,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
-    let Asked { limit, cursor, user_id } = asked.into_inner();
-    let limit = limit.unwrap_or(LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ApiError::Invalid(format!("`limit` must be from 1 to {MAX_LIMIT}")));
-    }
+    let Page { limit: asked, cursor, user_id } = asked.into_inner();
+    let limit = limit(asked)?;
     catch_up(&context).await;
     let page = context.reads.runs(RunsQuestion { user_id, limit, cursor }).await?;
     let listed = page
@@ -134,11 +118,10 @@ struct Days {
 }
 
 async fn team(
-    request: HttpRequest,
+    _: Supervisor,
     asked: Query<Days>,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
     let days = asked.days.unwrap_or(DAYS);
     if !(1..=MAX_DAYS).contains(&days) {
         return Err(ApiError::Invalid(format!("`days` must be from 1 to {MAX_DAYS}")));

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::{Data, Payload, ServiceConfig, get, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig, get, post};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::Context;
-use super::body;
 use super::error::ApiError;
+use super::supervisor::{Asked, AskedIfAny, Supervisor};
 use crate::config::FirebasePrices;
 use crate::domain::Seq;
 use crate::readers::firebase::{BadMode, Cost, Mode, Prices, SyncReport, Which};
@@ -23,11 +23,10 @@ pub fn configure(service: &mut ServiceConfig) {
         .route("/api/sync/mode", post().to(set_mode));
 }
 
-async fn sync(request: HttpRequest, context: Data<Context>) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
+async fn sync(_: Supervisor, context: Data<Context>) -> HttpResponse {
     let report = context.mirror.report(context.journal.head());
     let cost = cost(&context);
-    Ok(HttpResponse::Ok().json(Sync { report, cost }))
+    HttpResponse::Ok().json(Sync { report, cost })
 }
 
 #[derive(Serialize)]
@@ -53,16 +52,11 @@ struct Retry {
 }
 
 async fn retry(
-    request: HttpRequest,
-    payload: Payload,
+    AskedIfAny(Retry { seq, path }): AskedIfAny<Retry>,
     context: Data<Context>,
-) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
-    let body = body::read(request.headers(), payload).await?;
-    let Retry { seq, path } =
-        if body.is_empty() { Retry::default() } else { body::json(request.headers(), &body)? };
+) -> HttpResponse {
     let retrying = context.mirror.retry(&Which { seq, path });
-    Ok(HttpResponse::Accepted().json(serde_json::json!({ "retrying": retrying })))
+    HttpResponse::Accepted().json(serde_json::json!({ "retrying": retrying }))
 }
 
 /// How long a choice may take to be on disk; it counts at once.
@@ -75,13 +69,9 @@ struct Wish {
 }
 
 async fn set_mode(
-    request: HttpRequest,
-    payload: Payload,
+    Asked(Wish { mode }): Asked<Wish>,
     context: Data<Context>,
 ) -> Result<HttpResponse, ApiError> {
-    context.auth.supervisor(&request)?;
-    let body = body::read(request.headers(), payload).await?;
-    let Wish { mode } = body::json(request.headers(), &body)?;
     let mode: Option<Mode> = mode
         .map(|it| it.parse().map_err(|err: BadMode| ApiError::Invalid(format!("`mode` {err}"))))
         .transpose()?;

@@ -96,7 +96,7 @@ pub async fn run(
 async fn record(record: Record, home: &Home) -> anyhow::Result<String> {
     let user = user::ask(home.user.as_deref()).answer();
     let run = record.into_run(user)?;
-    if tell(home, &run).await? == Told::Spool {
+    if tell(home, &run, None).await? == Told::Spool {
         sync::in_background(home);
     }
     Ok(format!("{}\n", run.run_id))

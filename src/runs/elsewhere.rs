@@ -1,8 +1,9 @@
 //! Runs that other machines recorded: read from the database now and then, and kept.
 //!
 //! The one idea: what was last known is on disk with its age, so that the team is shown offline,
-//! and nobody takes old numbers for new ones. It is read while somebody looks: recent work every
-//! minute, all of it every quarter of an hour, for some of it arrives late.
+//! and nobody takes old numbers for new ones. It is read while somebody looks, at about one request
+//! a second: recent work every few seconds, all of it every quarter of an hour, for some of it
+//! arrives late.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,8 +24,12 @@ use crate::domain::{Run, RunId, Timestamp};
 use crate::readers::archive::MAX_DAYS;
 use crate::readers::firebase::{Client, ClientSettings, Meter, WriteError, escape};
 
-/// What is younger than this is not read again.
+/// What is older than twice this is called old.
 const FRESH: Duration = Duration::from_secs(60);
+/// For each request that a look takes, so long nobody looks again; and never so soon, nor so late.
+const REST: Duration = Duration::from_secs(1);
+const LEAST_REST: Duration = Duration::from_secs(2);
+const MOST_REST: Duration = FRESH;
 /// How often all is read, and how far back otherwise.
 const WHOLE: Duration = Duration::from_secs(15 * 60);
 const RECENT: Duration = Duration::from_secs(60 * 60);
@@ -42,6 +47,9 @@ const DAY_MS: i64 = 86_400_000;
 struct Kept {
     as_of: Option<Timestamp>,
     whole_as_of: Option<Timestamp>,
+    /// Requests that the last look took.
+    #[serde(default)]
+    n_requests: u32,
     runs: BTreeMap<RunId, Run>,
 }
 
@@ -123,7 +131,9 @@ impl TeamReader {
 
     fn is_fresh(&self) -> bool {
         let now = Timestamp::from(SystemTime::now());
-        self.kept().as_of.is_some_and(|it| now.since(it) < FRESH)
+        let kept = self.kept();
+        let rest = (REST * kept.n_requests).clamp(LEAST_REST, MOST_REST);
+        kept.as_of.is_some_and(|it| now.since(it) < rest)
     }
 
     /// Reads whenever somebody looks; for ever. `recorded`: which of some runs are recorded here.
@@ -160,9 +170,11 @@ impl TeamReader {
         };
         let users = client.get("users", &[("shallow", "true")]).await?.value;
         let mut found = BTreeMap::new();
+        let mut n_requests = 1;
         for user in users.as_object().into_iter().flat_map(|it| it.keys()).take(MAX_USERS) {
             let first = first_id(from_ms);
             let runs = client.get(&path(user), &since(&first)).await?.value;
+            n_requests += 1;
             found.extend(runs_in(user, &runs).map(|it| (it.run_id, it)));
         }
         for own in recorded(found.keys().copied().collect()).await {
@@ -179,6 +191,7 @@ impl TeamReader {
                 kept.runs.pop_first();
             }
             kept.as_of = Some(now);
+            kept.n_requests = n_requests;
             serde_json::to_vec(&*kept).expect("runs serialize under their ids")
         };
         if let Err(err) = save(&self.file, &bytes) {

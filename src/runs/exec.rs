@@ -3,15 +3,17 @@
 //! # Promises
 //! - The command has our standard input, output and error, our environment and process group; its
 //!   exit code is ours, 128 and the signal's number if a signal ended it.
-//! - SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 that reach us reach it. What the terminal sends goes to the
-//!   whole foreground group by itself, and is not sent a second time.
+//! - SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 that reach us reach it. What the terminal
+//!   sends goes to the whole foreground group by itself, and is not sent a second time.
 //! - Whatever happens to the record, the command's outcome is untouched: that is a line on standard
 //!   error.
+//! - Who kills us while the command runs, or after it, loses no record of it ([`super::begun`]).
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, getpgrp, kill_process};
@@ -20,7 +22,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use ulid::Ulid;
 
+use super::begun::{Keeper, Mark};
 use super::record::{Worth, command_line, occasion};
+use super::spool::Spool;
 use super::tell::{Home, Told, tell};
 use super::{cpu, sync, user};
 use crate::domain::{Label, Note, Run, RunId, RunStatus, Seconds, Timestamp};
@@ -52,6 +56,9 @@ pub struct Exec {
     /// What the team reads in place of the command line.
     #[arg(long)]
     command: Option<String>,
+    /// Leave the command line out: the team reads the slug alone.
+    #[arg(long, conflicts_with = "command")]
+    no_command: bool,
     /// Seconds of it that a machine worked by itself.
     #[arg(long, value_parser = super::record::seconds)]
     automation: Option<Seconds>,
@@ -61,6 +68,9 @@ pub struct Exec {
     #[arg(last = true, required = true, value_name = "COMMAND")]
     words: Vec<OsString>,
 }
+
+/// Tells how a child ended.
+type Ended = oneshot::Receiver<io::Result<ExitStatus>>;
 
 /// How the command went.
 struct Went {
@@ -72,50 +82,76 @@ struct Went {
 
 /// Runs it; the exit code. `home`: where it is recorded, or why it is not.
 pub async fn exec(exec: Exec, home: Result<Home, String>) -> u8 {
-    let mut asked = None;
-    let named = home.as_ref().ok().and_then(|it| it.user.clone());
-    let went = command(&exec.words, || asked = Some(user::ask(named.as_deref()))).await;
+    let planned = home.and_then(|home| Ok((described(&exec)?, home)));
+    let occasion = occasion();
+    let mut keeper = None;
+    let begun = || {
+        let Ok((run, home)) = &planned else { return };
+        let asked = user::ask(home.user.as_deref());
+        let spool = Spool::of(&home.data_dir);
+        keeper = Keeper::begin(spool, run.clone(), occasion.clone(), asked);
+    };
+    let went = command(&exec.words, begun).await;
     let code = went.code;
-    let recorded = match home {
-        Ok(home) => record(exec, &went, asked, &home).await,
+    let recorded = match planned {
+        Ok((run, home)) => {
+            let (user_id, begun) = keeper
+                .and_then(Keeper::end)
+                .unwrap_or_else(|| (user::ask(home.user.as_deref()).answer(), None));
+            let run = ended(Run { user_id, ..run }, &went, exec.automation).named(&occasion);
+            record(&run, begun, &home).await
+        }
         Err(why) => Err(why),
     };
     if let Err(why) = recorded {
-        eprintln!("aurora: this run is not recorded: {why}");
+        say(format_args!("this run is not recorded: {why}"));
     }
     code
 }
 
-async fn record(
-    exec: Exec,
-    went: &Went,
-    asked: Option<user::Asked>,
-    home: &Home,
-) -> Result<(), String> {
-    let asked = asked.unwrap_or_else(|| user::ask(home.user.as_deref()));
+/// To standard error, which may be closed or full, and is the command's too.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "aurora: {line}");
+}
+
+/// What is known of it at its beginning.
+fn described(exec: &Exec) -> Result<Run, String> {
     let command = match &exec.command {
+        _ if exec.no_command => exec.slug.as_str().to_owned(),
         Some(command) => command_line(std::iter::once(OsStr::new(command))),
         None => command_line(exec.words.iter().map(OsString::as_os_str)),
     };
-    let took = Seconds::new(went.took.as_secs_f64()).unwrap_or_default();
-    let worked = went.cpu_ms.map_or(took, |it| Seconds::from_millis(it).unwrap_or_default());
-    let run = Run {
+    Ok(Run {
         run_id: RunId(Ulid::nil()),
-        user_id: asked.answer(),
+        user_id: Note::default(),
         timestamp: Timestamp::from(SystemTime::now()),
-        slug: exec.slug,
+        slug: exec.slug.clone(),
         command: Note::parse(&command).map_err(|err| format!("the command {err}"))?,
-        status: went.status,
-        duration_seconds: took,
-        automation_seconds: exec.automation.unwrap_or(worked),
+        status: RunStatus::Interrupted,
+        duration_seconds: Seconds::default(),
+        automation_seconds: exec.automation.unwrap_or_default(),
         lines_migrated: exec.worth.lines,
         manual_estimate_seconds: exec.worth.manual_estimate,
         report_path: exec.worth.report_path().map_err(|err| format!("{err:#}"))?,
         call_id: None,
-    };
-    let run = run.named(&occasion());
+    })
+}
+
+fn ended(run: Run, went: &Went, automation: Option<Seconds>) -> Run {
+    let took = Seconds::new(went.took.as_secs_f64()).unwrap_or_default();
+    let worked = went.cpu_ms.map_or(took, |it| Seconds::from_millis(it).unwrap_or_default());
+    Run {
+        timestamp: Timestamp::from(SystemTime::now()),
+        status: went.status,
+        duration_seconds: took,
+        automation_seconds: automation.unwrap_or(worked),
+        ..run
+    }
+}
+
+async fn record(run: &Run, begun: Option<Mark>, home: &Home) -> Result<(), String> {
     run.check().map_err(|err| err.to_string())?;
-    match tell(home, &run).await {
+    match tell(home, run, begun).await {
         Ok(Told::Server) => Ok(()),
         Ok(Told::Spool) => {
             sync::in_background(home);
@@ -129,7 +165,7 @@ async fn record(
 async fn command(words: &[OsString], begun: impl FnOnce()) -> Went {
     let failed = |code, err: &dyn std::fmt::Display| {
         let name = words.first().map(|it| it.to_string_lossy()).unwrap_or_default();
-        eprintln!("aurora: {name}: {err}");
+        say(format_args!("{name}: {err}"));
         Went { code, status: RunStatus::Failed, took: Duration::ZERO, cpu_ms: Some(0) }
     };
     let Some((program, arguments)) = words.split_first() else {
@@ -140,6 +176,11 @@ async fn command(words: &[OsString], begun: impl FnOnce()) -> Went {
         Ok(signals) => signals,
         Err(err) => return failed(NOT_RUNNABLE, &err),
     };
+    // Also before: a command that nobody can wait for is not begun.
+    let (give, mut ended) = match waiter() {
+        Ok(waiter) => waiter,
+        Err(err) => return failed(NOT_RUNNABLE, &err),
+    };
     let (cpu_before, began) = (cpu::of_children_ms(), Instant::now());
     let child = match Command::new(program).args(arguments).spawn() {
         Ok(child) => child,
@@ -147,10 +188,8 @@ async fn command(words: &[OsString], begun: impl FnOnce()) -> Went {
         Err(err) => return failed(NOT_RUNNABLE, &err),
     };
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let mut ended = match waited_for(child) {
-        Ok(ended) => ended,
-        Err(err) => return failed(NOT_RUNNABLE, &err),
-    };
+    // It waits for nothing else.
+    let _ = give.send(child);
     begun();
     let mut was_told_to_end = false;
     let status = loop {
@@ -215,13 +254,17 @@ fn is_from_the_terminal(caught: Signal) -> bool {
             .is_ok_and(|it| rustix::termios::tcgetpgrp(&it).is_ok_and(|group| group == getpgrp()))
 }
 
-fn waited_for(mut child: Child) -> io::Result<oneshot::Receiver<io::Result<ExitStatus>>> {
+/// A thread that waits for the command it is given.
+fn waiter() -> io::Result<(mpsc::Sender<Child>, Ended)> {
+    let (give, given) = mpsc::channel::<Child>();
     let (tell, ended) = oneshot::channel();
     let wait = move || {
-        let _ = tell.send(child.wait());
+        if let Ok(mut child) = given.recv() {
+            let _ = tell.send(child.wait());
+        }
     };
     std::thread::Builder::new().name("command".to_owned()).spawn(wait)?;
-    Ok(ended)
+    Ok((give, ended))
 }
 
 fn code(status: ExitStatus) -> u8 {

@@ -14,8 +14,19 @@ const MAX_COMMAND: usize = 1_000;
 /// What stands for a secret.
 const HIDDEN: &str = "…";
 /// Words in a command line that announce one.
-const SECRETS: [&str; 7] =
-    ["password", "passwd", "secret", "token", "credential", "apikey", "api-key"];
+const SECRETS: [&str; 11] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "authorization",
+    "apikey",
+    "api-key",
+    "access-key",
+    "private-key",
+];
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Status {
@@ -126,22 +137,50 @@ pub fn occasion() -> String {
 
 /// A command line as one line, without what looks like a secret.
 pub fn command_line<'a>(words: impl Iterator<Item = &'a OsStr>) -> String {
-    let mut line = Vec::new();
+    let mut line = String::new();
     let mut is_next_secret = false;
     for word in words {
-        let word = word.to_string_lossy();
-        let shown = match word.split_once('=') {
-            _ if std::mem::take(&mut is_next_secret) => HIDDEN.to_owned(),
-            Some((name, _)) if is_secret(name) => format!("{name}={HIDDEN}"),
-            None if word.starts_with('-') && is_secret(&word) => {
-                is_next_secret = true;
-                word.into_owned()
-            }
-            _ => word.into_owned(),
-        };
-        line.push(shown);
+        if std::mem::take(&mut is_next_secret) {
+            line.push_str(HIDDEN);
+        } else {
+            is_next_secret = show(&word.to_string_lossy(), &mut line);
+        }
+        line.push(' ');
     }
-    shortened(&line.join(" "))
+    shortened(&line)
+}
+
+/// Adds a word, which may be a whole script: from where a secret is announced its end is left out.
+/// Whether the next word is a secret.
+fn show(word: &str, line: &mut String) -> bool {
+    let mut is_announced = false;
+    for part in word.split_inclusive(char::is_whitespace) {
+        if is_announced {
+            line.push_str(HIDDEN);
+            return false;
+        }
+        let named = part.match_indices(['=', ':']).find(|it| is_secret(&part[..it.0]));
+        if let Some((place, _)) = named {
+            line.push_str(&part[..=place]);
+            line.push_str(HIDDEN);
+            return false;
+        }
+        is_announced = part.starts_with('-') && is_secret(part);
+        match password_in_url(part) {
+            Some((before, after)) => line.extend([before, HIDDEN, after]),
+            None => line.push_str(part),
+        }
+    }
+    is_announced
+}
+
+/// What stands around it: `https://ada:` and `@example.com/`.
+fn password_in_url(text: &str) -> Option<(&str, &str)> {
+    let host = text.find("://")? + 3;
+    let length = text[host..].find(['/', '?', '#']).unwrap_or(text.len() - host);
+    let at = host + text[host..host + length].rfind('@')?;
+    let password = host + text[host..at].find(':')? + 1;
+    Some((&text[..password], &text[at..]))
 }
 
 fn is_secret(name: &str) -> bool {
@@ -175,6 +214,28 @@ mod tests {
         assert_eq!(line(&["x", "--api-key=12", "API_KEY=3", "y"]), "x --api-key=… API_KEY=… y");
         assert_eq!(line(&["x", "--password", "hunter2", "y"]), "x --password … y");
         assert_eq!(line(&["login", "token.txt"]), "login token.txt");
+        assert_eq!(line(&["x", "--password", "a b", "--token"]), "x --password … --token");
+    }
+
+    #[test]
+    fn secrets_in_scripts_headers_and_addresses_are_not_published() {
+        for (words, shown) in [
+            (vec!["sh", "-c", "mysql --password hunter2 -e x"], "sh -c mysql --password …"),
+            (vec!["sh", "-c", "export MY_TOKEN=hunter2; run"], "sh -c export MY_TOKEN=…"),
+            (vec!["curl", "-H", "Authorization: Bearer hunter2"], "curl -H Authorization:…"),
+            (vec!["curl", "-H", "X-Api-Key:hunter2"], "curl -H X-Api-Key:…"),
+            (vec!["curl", "-d", "user=ada&password=hunter2"], "curl -d user=ada&password=…"),
+            (
+                vec!["git", "clone", "https://ada:hunt:er2@example.com/x", "y"],
+                "git clone https://ada:…@example.com/x y",
+            ),
+        ] {
+            assert_eq!(line(&words), shown);
+        }
+        // What only looks like an address stays.
+        for plain in ["http://a/b:c@d", "ssh://ada@example.com", "://", "x://é:@", "a:b@c"] {
+            assert_eq!(line(&[plain]).replace(HIDDEN, ""), plain);
+        }
     }
 
     #[test]

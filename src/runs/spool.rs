@@ -8,7 +8,7 @@
 //!   be elsewhere.
 //!
 //! # Folders
-//! `*.json` waits. `sent/` is in the database already and waits for a server that takes it into its
+//! `*.json` waits. `*.begun` is under way ([`super::begun`]). `sent/` is in the database already and waits for a server that takes it into its
 //! journal. `refused/` the database will not have. `aside/` could not be read.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use tracing::warn;
 
+use super::begun::{self, Untaken};
 use crate::domain::{Run, RunId};
 
 /// As many wait at most: whoever records more has nobody who takes them.
@@ -42,7 +43,7 @@ pub enum SpoolError {
 }
 
 impl SpoolError {
-    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
     }
@@ -66,6 +67,14 @@ impl Place {
     }
 }
 
+/// A file of the spool.
+#[derive(Debug)]
+pub struct Looked {
+    pub path: PathBuf,
+    /// Why it is no run.
+    pub problem: Option<String>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Spool {
     dir: PathBuf,
@@ -86,23 +95,40 @@ impl Spool {
     /// # Errors
     /// [`SpoolError`]; then it is not kept.
     pub fn put(&self, run: &Run) -> Result<(), SpoolError> {
-        make(&self.dir)?;
-        if self.names(Place::Waiting)?.len() >= MAX_WAITING {
-            return Err(SpoolError::Full(self.dir.clone()));
-        }
+        self.refuse_if_full()?;
+        self.put_over(run, None)
+    }
+
+    /// As [`Spool::put`]; what was known of it while it was under way becomes the run itself.
+    pub(super) fn put_over(&self, run: &Run, begun: Option<&Path>) -> Result<(), SpoolError> {
         let path = self.path(Place::Waiting, run.run_id);
         let beside = self.dir.join(format!("{}.{}.new", run.run_id, std::process::id()));
-        let bytes = serde_json::to_vec(run).expect("texts and numbers serialize");
         let write = || {
-            let mut options = OpenOptions::new();
-            let mut file =
-                options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)
+            write(&beside, run)?.sync_all()?;
+            match begun {
+                // Two steps: whoever comes in between finds one whole run, and takes the second.
+                Some(begun) => {
+                    fs::rename(&beside, begun)?;
+                    gone_is_fine(fs::rename(begun, &path))
+                }
+                None => fs::rename(&beside, &path),
+            }
         };
-        write().map_err(SpoolError::io("write", &path))?;
+        write().map_err(|err| {
+            let _ = fs::remove_file(&beside);
+            SpoolError::io("write", &path)(err)
+        })?;
         sync(&self.dir)
+    }
+
+    /// Makes the folder, too.
+    pub(super) fn refuse_if_full(&self) -> Result<(), SpoolError> {
+        make(&self.dir)?;
+        let n_waiting = self.names(&self.dir)?.iter().filter(|it| !it.ends_with(".new")).count();
+        if n_waiting >= MAX_WAITING {
+            return Err(SpoolError::Full(self.dir.clone()));
+        }
+        Ok(())
     }
 
     /// What is there, oldest first, at most so many. What does not read is set aside.
@@ -110,12 +136,12 @@ impl Spool {
     /// # Errors
     /// If the folder cannot be read.
     pub fn list(&self, place: Place, limit: usize) -> Result<Vec<Run>, SpoolError> {
-        let mut names = self.names(place)?;
-        // Ids sort by time.
-        names.sort_unstable();
+        if place == Place::Waiting {
+            self.take_up_what_the_dead_left()?;
+        }
         let folder = self.folder(place);
         let mut runs = Vec::new();
-        for name in names {
+        for name in self.files(place)? {
             if runs.len() == limit {
                 break;
             }
@@ -126,6 +152,39 @@ impl Spool {
             }
         }
         Ok(runs)
+    }
+
+    /// What is there, and what is wrong with it; changes nothing.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn look(&self, place: Place) -> Result<Vec<Looked>, SpoolError> {
+        let folder = self.folder(place);
+        let look = |name: String| {
+            let path = folder.join(&name);
+            let problem = read(&path, &name).map(|run| run.map(drop)).transpose()?.err();
+            Some(Looked { path, problem })
+        };
+        Ok(self.files(place)?.into_iter().filter_map(look).collect())
+    }
+
+    fn take_up_what_the_dead_left(&self) -> Result<(), SpoolError> {
+        for name in self.names(&self.dir)? {
+            let path = self.dir.join(&name);
+            if name.ends_with(".new") && is_stale(&path) {
+                self.set_aside(&self.dir, &name, "whoever wrote it died before it was whole")?;
+            } else if name.ends_with(".begun") {
+                match begun::take_up(self, &path) {
+                    Ok(()) => {}
+                    Err(Untaken::NoRun(reason)) => self.set_aside(&self.dir, &name, &reason)?,
+                    // Whoever may only read here reads the rest.
+                    Err(Untaken::Spool(err)) => {
+                        warn!(error = %err, "Work that was cut short is not recorded yet.");
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Moves a run; one that somebody else has moved or taken is left.
@@ -153,8 +212,7 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Io`]
     pub fn trim_sent(&self) -> Result<(), SpoolError> {
-        let mut names = self.names(Place::Sent)?;
-        names.sort_unstable();
+        let names = self.files(Place::Sent)?;
         let n_over = names.len().saturating_sub(MAX_SENT);
         for name in names.into_iter().take(n_over) {
             let path = self.folder(Place::Sent).join(name);
@@ -163,36 +221,47 @@ impl Spool {
         Ok(())
     }
 
-    fn folder(&self, place: Place) -> PathBuf {
+    /// What could not be read, each with its reason.
+    pub fn aside(&self) -> PathBuf {
+        self.dir.join("aside")
+    }
+
+    pub fn folder(&self, place: Place) -> PathBuf {
         self.dir.join(place.folder())
     }
 
-    fn path(&self, place: Place, id: RunId) -> PathBuf {
+    pub(super) fn path(&self, place: Place, id: RunId) -> PathBuf {
         self.folder(place).join(format!("{id}.json"))
     }
 
-    fn names(&self, place: Place) -> Result<Vec<String>, SpoolError> {
-        let folder = self.folder(place);
-        let entries = match fs::read_dir(&folder) {
+    /// Names of runs, oldest first: ids sort by time.
+    fn files(&self, place: Place) -> Result<Vec<String>, SpoolError> {
+        let mut names = self.names(&self.folder(place))?;
+        names.retain(|it| it.ends_with(".json"));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Names of all that we write there.
+    fn names(&self, folder: &Path) -> Result<Vec<String>, SpoolError> {
+        let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(err) => return Err(SpoolError::io("read", &folder)(err)),
+            Err(err) => return Err(SpoolError::io("read", folder)(err)),
         };
         let mut names = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(SpoolError::io("read", &folder))?;
+            let entry = entry.map_err(SpoolError::io("read", folder))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".json") {
+            if [".json", ".begun", ".new"].iter().any(|it| name.ends_with(it)) {
                 names.push(name);
-            } else if name.ends_with(".new") && is_stale(&entry) {
-                self.set_aside(&folder, &name, "whoever wrote it died before it was whole")?;
             }
         }
         Ok(names)
     }
 
     fn set_aside(&self, folder: &Path, name: &str, reason: &str) -> Result<(), SpoolError> {
-        let aside = self.dir.join("aside");
+        let aside = self.aside();
         make(&aside)?;
         let (old, new) = (folder.join(name), aside.join(name));
         warn!(path = %old.display(), reason, "A run cannot be read and is set aside.");
@@ -205,16 +274,12 @@ impl Spool {
 
 /// `None` if it is gone; else the run, or why it is none.
 fn read(path: &Path, name: &str) -> Result<Option<Run>, String> {
-    let mut bytes = Vec::new();
-    match File::open(path).and_then(|it| it.take(MAX_BYTES + 1).read_to_end(&mut bytes)) {
-        Ok(_) => {}
+    let file = match File::open(path) {
+        Ok(file) => file,
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(err) => return Err(format!("cannot be read: {err}")),
-    }
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("is longer than {MAX_BYTES} bytes"));
-    }
-    let run: Run = serde_json::from_slice(&bytes).map_err(|err| format!("is no run: {err}"))?;
+    };
+    let run = read_whole(&file)?;
     run.check().map_err(|err| format!("is no run: {err}"))?;
     if name != format!("{}.json", run.run_id) {
         return Err(format!("holds {}, which is not its name", run.run_id));
@@ -222,8 +287,28 @@ fn read(path: &Path, name: &str) -> Result<Option<Run>, String> {
     Ok(Some(run))
 }
 
-fn is_stale(entry: &fs::DirEntry) -> bool {
-    let written = entry.metadata().and_then(|it| it.modified());
+/// The run that a file holds, or why it holds none.
+pub(super) fn read_whole(file: &File) -> Result<Run, String> {
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|err| format!("cannot be read: {err}"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("is longer than {MAX_BYTES} bytes"));
+    }
+    serde_json::from_slice(&bytes).map_err(|err| format!("is no run: {err}"))
+}
+
+/// Writes a file of its own, which is not synced yet.
+pub(super) fn write(path: &Path, run: &Run) -> io::Result<File> {
+    let bytes = serde_json::to_vec(run).expect("texts and numbers serialize");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(&bytes)?;
+    Ok(file)
+}
+
+fn is_stale(path: &Path) -> bool {
+    let written = fs::metadata(path).and_then(|it| it.modified());
     written.is_ok_and(|it| SystemTime::now().duration_since(it).is_ok_and(|age| age > STALE))
 }
 
@@ -239,7 +324,7 @@ fn sync(folder: &Path) -> Result<(), SpoolError> {
     File::open(folder).and_then(|it| it.sync_all()).map_err(SpoolError::io("sync", folder))
 }
 
-fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {
+pub(super) fn gone_is_fine(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

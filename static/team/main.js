@@ -3,7 +3,7 @@
 //
 // # Promises
 // - A run shows within a second of being recorded: the stream tells of it, and the numbers are asked
-//   for again, once for a burst.
+//   for again, once for a burst. What other machines record is asked for every few seconds.
 // - Old numbers never look new: without the server a banner says how old they are. They are kept in
 //   this browser, so that a page which is opened while the server cannot answer still shows them.
 
@@ -24,6 +24,8 @@ const LEAST_MS = 2_000;
 const TRIES = 4;
 const RUNS_SHOWN = 12;
 const SLOW_MS = 30_000;
+/** No stream tells of what other machines do: so often it is asked for while somebody looks. */
+const ELSEWHERE_MS = 5_000;
 
 const form = document.getElementById("time");
 const chart = document.querySelector("section runs-chart");
@@ -204,6 +206,10 @@ new LiveStream("/api/stream", {
     tellAge();
   },
 });
+setInterval(() => {
+  const isElsewhere = (shown?.elsewhere?.state ?? "off") !== "off";
+  if (isElsewhere && phase === "live" && document.visibilityState === "visible") askSoon();
+}, ELSEWHERE_MS);
 setInterval(() => {
   // "3 min ago" grows older, whether or not anything else does.
   if (shown) show(shown);

@@ -17,7 +17,7 @@ use rusqlite::Connection;
 
 use crate::commands::{aurora, said, server, until_archived};
 use crate::folders::{assert_good, held, start};
-use crate::harness::TestApp;
+use crate::harness::{TestApp, wait_until};
 use crate::support::{say, settings};
 
 const CALLERS: u64 = 3;
@@ -112,6 +112,52 @@ fn every_word_that_was_durable_is_in_the_backup() {
     });
     journal.close();
     assert!(n_removed.load(Ordering::Relaxed) > 0, "segments were removed meanwhile");
+}
+
+#[tokio::test]
+async fn work_that_waits_for_a_server_is_in_the_backup_and_a_restored_one_takes_it_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, copy) = (dir.path().join("data"), dir.path().join("copy"));
+    let mut app = server(&data).await;
+    app.stop_gracefully();
+    let record = ["run", "record", "--command", "x", "--slug"];
+    for slug in ["waits", "sent", "refused", "torn"] {
+        assert!(aurora(&data, &[&record[..], &[slug]].concat()).status.success());
+    }
+    let runs = data.join("runs");
+    for entry in fs::read_dir(&runs).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let of = |slug: &str| text.contains(&format!("\"slug\":\"{slug}\""));
+        for place in ["sent", "refused"].into_iter().filter(|it| of(it)) {
+            fs::create_dir(runs.join(place)).unwrap();
+            fs::rename(&path, runs.join(place).join(path.file_name().unwrap())).unwrap();
+        }
+        if of("torn") {
+            fs::write(&path, &text[..text.len() / 2]).unwrap();
+        }
+    }
+    fs::write(runs.join("1-2.begun"), "{}").unwrap();
+    let verified = aurora(&data, &["verify"]);
+    assert!(!verified.status.success());
+    assert!(said(&verified).contains("aurora run list"), "{}", said(&verified));
+
+    let output = aurora(&data, &["backup", copy.to_str().unwrap()]);
+
+    assert!(output.status.success(), "{}", said(&output));
+    assert_good(&copy);
+    let verified = said(&aurora(&copy, &["verify"]));
+    assert!(verified.contains("1 wait, 1 were refused"), "{verified}");
+    assert!(!copy.join("runs/1-2.begun").exists());
+    let aside = fs::read_dir(copy.join("runs/aside")).unwrap().count();
+    assert_eq!(aside, 2, "the torn one and why");
+    let restored = TestApp::builder().data_dir(&copy).spawn().await;
+    wait_until("they are taken in", async || {
+        let page = restored.get_json("/api/runs").await;
+        let is_there = |slug| page["runs"].as_array().unwrap().iter().any(|it| it["slug"] == slug);
+        ["waits", "sent", "refused"].into_iter().all(is_there)
+    })
+    .await;
 }
 
 #[tokio::test]

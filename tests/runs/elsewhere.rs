@@ -1,12 +1,13 @@
 //! What other machines have done, as the database tells.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use crate::fakes::rtdb::{Fault, Rtdb};
-use crate::harness::{TestApp, wait_until};
+use crate::harness::{TestApp, wait_until, wait_until_within};
 use crate::support::{aurora, mirrored, printed};
 
 fn now() -> aurora::domain::Timestamp {
@@ -96,6 +97,25 @@ async fn offline_it_is_what_was_last_known_and_says_how_old_that_is() {
 
     rtdb.come_back();
     assert_eq!(until_fresh(&app).await["elsewhere"]["age_seconds"].as_u64().unwrap() / 60, 0);
+}
+
+#[tokio::test]
+async fn a_server_sees_what_another_on_its_database_records_in_seconds() {
+    let rtdb = Rtdb::start();
+    let (one, other) = tokio::join!(mirrored(&rtdb).spawn(), mirrored(&rtdb).spawn());
+    assert_eq!(until_fresh(&one).await["total"]["runs"], 0);
+    let at = now();
+    let ms = u64::try_from(at.as_millis()).unwrap();
+    let id = format!("run_{}", ulid::Ulid::from_parts(ms, 1));
+    let run = crate::support::posted(&id, &at.to_string());
+
+    let told = other.act("/api/runs", &run).await;
+
+    assert_eq!(told.status, 201, "{}", told.text());
+    wait_until_within(Duration::from_secs(15), "it is counted there", async || {
+        stats(&one).await["total"]["runs"] == 1
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -213,6 +213,49 @@ fn whatever_is_wrong_here_the_command_runs() {
         assert!(text(&output.stderr).contains("is not recorded"), "{}", text(&output.stderr));
     }
     assert!(spooled(dir.path()).is_empty());
+    // Nor can it be said.
+    let mut command = exec(dir.path(), &["sh", "-c", "exit 3"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = command.env("AURORA_BIND", "?").stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(3));
+}
+
+#[test]
+fn a_disk_that_takes_nothing_more_when_the_work_ends_is_told_of() {
+    let dir = tempdir().unwrap();
+    // As a disk that is full when the command ends: there is no folder any more.
+    let moved = format!("mv '{0}/runs' '{0}/gone' && : > '{0}/runs'", dir.path().display());
+    fs::create_dir(dir.path().join("runs")).unwrap();
+    let output = exec(dir.path(), &["sh", "-c", &moved]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).contains("is not recorded"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_is_given_to_it_arrives_whatever_it_is() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempdir().unwrap();
+    let odd = std::ffi::OsStr::from_bytes(b"a\xff\n b");
+    let mut command = exec(dir.path(), &["sh", "-c", "printf %s \"$1\"", "sh"]);
+    let output = command.arg(odd).arg("x".repeat(100_000)).output().unwrap();
+
+    assert_eq!(output.stdout, odd.as_bytes(), "{}", text(&output.stderr));
+    let run = only(dir.path());
+    assert_eq!(run["status"], "success");
+    let shown = run["command"].as_str().unwrap();
+    assert!(shown.len() <= 1_000 && shown.contains("a\u{fffd}  b"), "{shown}");
+}
+
+#[test]
+fn a_command_line_that_nobody_is_to_read_is_left_out() {
+    let dir = tempdir().unwrap();
+    let words = ["exec", "--slug", "quiet", "--no-command", "--", "true", "hunter2"];
+    assert!(aurora(dir.path(), &words).status().unwrap().success());
+    assert_eq!(only(dir.path())["command"], "quiet");
+    for file in spooled(dir.path()) {
+        let kept = fs::read_to_string(dir.path().join("runs").join(file)).unwrap();
+        assert!(!kept.contains("hunter2"), "{kept}");
+    }
 }
 
 #[test]

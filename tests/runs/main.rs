@@ -11,6 +11,7 @@ mod calls;
 mod command_line;
 mod elsewhere;
 mod exec;
+mod killed;
 mod server;
 mod straight;
 mod support;

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::runs::copy_runs;
 use super::{make, sync};
 use crate::care::error::CareError;
 use crate::care::folder;
@@ -16,6 +17,7 @@ use crate::journal::chain;
 use crate::journal::line::{FORMAT, Header, read_header, write_header};
 use crate::journal::survey::listed;
 use crate::readers::{archive, snapshot};
+use crate::runs::Spool;
 
 /// Written before progress is told again.
 const TELL_EVERY: u64 = 4 * 1024 * 1024;
@@ -30,7 +32,9 @@ pub fn copy(
 ) -> Result<(), CareError> {
     let marker = marker_path(data_dir);
     let erasing = read(&marker)?;
-    // First those who follow the journal, which then holds all that they need.
+    // Before the journal: what a server takes in meanwhile is there.
+    copy_runs(&Spool::of(data_dir), &Spool::of(to))?;
+    // Then those who follow the journal, which then holds all that they need.
     let total = snapshot::load(data_dir)?;
     if let Some((state, position)) = total {
         let position = Position { journal: id, seq: position.seq };
@@ -197,14 +201,14 @@ fn copy_segment(
     synced.map_err(CareError::io("sync", to))
 }
 
-fn create(path: &Path) -> Result<File, CareError> {
+pub(super) fn create(path: &Path) -> Result<File, CareError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     options.open(path).map_err(CareError::io("create", path))
 }
 
 /// Copies a file that is replaced whole, if it is there.
-fn copy_file(from: &Path, to: &Path) -> Result<(), CareError> {
+pub(super) fn copy_file(from: &Path, to: &Path) -> Result<(), CareError> {
     let mut source = match File::open(from) {
         Ok(file) => file,
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(()),
@@ -216,7 +220,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), CareError> {
 }
 
 /// What those who follow keep. A file that is being written beside another has no place in a copy.
-fn copy_folder(from: &Path, to: &Path) -> Result<(), CareError> {
+pub(super) fn copy_folder(from: &Path, to: &Path) -> Result<(), CareError> {
     let entries = match fs::read_dir(from) {
         Ok(entries) => entries,
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(()),

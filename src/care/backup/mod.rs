@@ -6,6 +6,7 @@
 //! for a place in the other.
 
 mod copy;
+mod runs;
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;

@@ -28,6 +28,7 @@ use crate::journal::survey::{Finding, Survey, survey};
 use crate::readers::archive::{self, ArchiveError, Look};
 use crate::readers::firebase::{Cursor, CursorError};
 use crate::readers::snapshot::{self, SnapshotError};
+use crate::runs::{Looked, Place, Spool};
 
 /// What was found.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct Examined {
     /// Calls that the archive tells otherwise than the journal.
     pub differing: Differing,
     pub cursor: Result<Option<Position>, CursorError>,
+    /// Finished work that waits for a server, by where it stands.
+    pub runs: Vec<(Place, Vec<Looked>)>,
     /// Calls that records speak of and that neither began nor ended in what is held.
     pub begun_before: Vec<CallId>,
     /// Whether there is a record that a repair put where one was lost.
@@ -142,6 +145,7 @@ pub fn examine(data_dir: &Path, progress: &mut Progress) -> Result<Examined, Car
         archive_problems,
         differing,
         cursor,
+        runs: runs(data_dir)?,
         begun_before: begun_before.calls.into_iter().collect(),
         has_lost,
         erasing,
@@ -155,6 +159,12 @@ pub fn examine(data_dir: &Path, progress: &mut Progress) -> Result<Examined, Car
 fn cursor(data_dir: &Path) -> Result<Option<Position>, CursorError> {
     // An id that is none is of no journal that is here.
     Ok(Cursor::open(&folder::cursor(data_dir))?.position())
+}
+
+fn runs(data_dir: &Path) -> Result<Vec<(Place, Vec<Looked>)>, CareError> {
+    let spool = Spool::of(data_dir);
+    let places = [Place::Waiting, Place::Refused, Place::Sent];
+    places.into_iter().map(|it| Ok((it, spool.look(it)?))).collect()
 }
 
 struct Followers<'a> {

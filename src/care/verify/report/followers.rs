@@ -1,184 +1,16 @@
-//! From what was found to what is told: a line for each part, and what is wrong with it.
+//! Those who follow the journal, compared with it: `total.json`, the archive, the mirror.
 
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Serialize;
-
+use super::Part;
 use crate::care::examine::{Compared, Examined};
 use crate::care::folder;
-use crate::care::under_way;
-use crate::erasure::marker_path;
 use crate::readers::{archive, snapshot};
 
-const REPAIR: &str = "stop the server and run `aurora repair`, or restore a backup";
 /// Calls that are named for one problem.
 const NAMED: usize = 5;
 
-#[derive(Debug, Clone, Serialize)]
-pub struct Report {
-    pub good: bool,
-    /// Over everything that is written: note it where nobody who can write here can reach it.
-    pub chain_head: String,
-    pub parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Part {
-    pub part: &'static str,
-    /// What it holds.
-    pub summary: String,
-    pub problems: Vec<Problem>,
-    /// What is to be known, and is nothing wrong.
-    pub notes: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    pub file: PathBuf,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<u64>,
-    pub what: String,
-    pub todo: String,
-}
-
-impl Report {
-    pub fn n_problems(&self) -> usize {
-        self.parts.iter().map(|it| it.problems.len()).sum()
-    }
-
-    /// All problems, of whatever part.
-    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.parts.iter().flat_map(|it| &it.problems)
-    }
-}
-
-impl Part {
-    fn new(part: &'static str, summary: impl Into<String>) -> Self {
-        Self { part, summary: summary.into(), problems: Vec::new(), notes: Vec::new() }
-    }
-
-    fn problem(&mut self, file: &Path, what: impl Display) {
-        self.add(file, None, what.to_string(), REPAIR);
-    }
-
-    fn add(&mut self, file: &Path, line: Option<u64>, what: String, todo: &str) {
-        self.problems.push(Problem { file: file.to_owned(), line, what, todo: todo.to_owned() });
-    }
-}
-
-pub fn report(found: &Examined) -> Report {
-    let mut parts = vec![journal(found), chain(found), total(found), archive(found), mirror(found)];
-    parts.extend(erasing(found));
-    parts.extend(repairing(found));
-    Report {
-        good: parts.iter().all(|it| it.problems.is_empty()),
-        chain_head: found.chain.head.to_string(),
-        parts,
-    }
-}
-
-fn journal(found: &Examined) -> Part {
-    let n_files = found.survey.files.len();
-    let summary = match found.range() {
-        Some((first, last)) if last >= first => {
-            format!("records {first} to {last} in {n_files} segments")
-        }
-        Some((first, _)) => format!("no records before {first}, {n_files} segments"),
-        None if n_files == 0 => "no segments yet".to_owned(),
-        None => format!("{n_files} segments"),
-    };
-    let mut part = Part::new("journal", summary);
-    for it in &found.findings {
-        let is_newer = it.what.contains("format version");
-        let todo = if is_newer { "start the newer Aurora" } else { REPAIR };
-        part.add(&it.file, (it.line > 0).then_some(it.line), it.what.clone(), todo);
-    }
-    let last = found.survey.files.iter().rev().find(|it| !it.is_leftover());
-    if let Some(last) = last.filter(|it| it.torn_bytes > 0) {
-        let name = last.name();
-        part.notes.push(if last.has_holes {
-            format!(
-                "{name} ends in a write with holes, which a power cut interrupted; nothing in it \
-                 was acknowledged: a start cuts it and keeps it in quarantine/"
-            )
-        } else {
-            format!(
-                "{name} ends in a line that is being written, or was when the server died: a \
-                 start cuts it"
-            )
-        });
-    }
-    if found.has_lost {
-        part.notes.push("some records were lost, and a repair put placeholders there".to_owned());
-    }
-    part
-}
-
-fn chain(found: &Examined) -> Part {
-    let chain = &found.chain;
-    let compared = chain.n_compared;
-    let mut part = Part::new(
-        "hash chain",
-        format!("{compared} sealed segments compared; head {}", chain.head),
-    );
-    let path = folder::journal(&found.data_dir).join(crate::journal::chain::FILE);
-    for it in &chain.problems {
-        // The journal's own words say the same of what does not read there.
-        let todo = if chain.does_read {
-            "compare with a backup: this is what an accident does not do, or a repair explains"
-        } else {
-            REPAIR
-        };
-        part.add(&path, None, it.clone(), todo);
-    }
-    part.notes.clone_from(&chain.notes);
-    let is_erasing = matches!(found.erasing, Ok(Some(_)));
-    for it in &chain.unfinished {
-        if is_erasing {
-            part.notes.push(format!("{it}: the erasure that is under way does it again"));
-        } else {
-            part.add(&path, None, it.clone(), "restore a backup, or erase once more");
-        }
-    }
-    part
-}
-
-fn repairing(found: &Examined) -> Option<Part> {
-    found.repairing.as_ref()?;
-    let path = under_way::path(&found.data_dir);
-    let mut part = Part::new("repairing.json", "a repair was interrupted");
-    let todo = "stop the server and run `aurora repair` again: it goes on";
-    part.add(&path, None, "a repair has begun and not ended".to_owned(), todo);
-    Some(part)
-}
-
-/// Only while there is one: most folders never see it.
-fn erasing(found: &Examined) -> Option<Part> {
-    let path = marker_path(&found.data_dir);
-    let name = "erasing.json";
-    match &found.erasing {
-        Ok(None) => None,
-        Ok(Some(marker)) => {
-            let (n_calls, at) = (marker.call_ids.len(), marker.at);
-            let mut part = Part::new(name, format!("{n_calls} calls are being erased, since {at}"));
-            part.notes.push(
-                "it is not finished, and words may still be there: a running server goes on with \
-                 it; without one, start it, which finishes the erasure"
-                    .to_owned(),
-            );
-            Some(part)
-        }
-        Err(err) => {
-            let mut part = Part::new(name, "does not read");
-            let todo = "restore it; or remove it, start the server, and erase the caller once more";
-            part.add(&path, None, err.to_string(), todo);
-            Some(part)
-        }
-    }
-}
-
-fn total(found: &Examined) -> Part {
+pub fn total(found: &Examined) -> Part {
     let path = snapshot::path(&found.data_dir);
     let mut part = match &found.total {
         Ok(Some((state, position))) => {
@@ -243,7 +75,7 @@ fn total(found: &Examined) -> Part {
     part
 }
 
-fn archive(found: &Examined) -> Part {
+pub fn archive(found: &Examined) -> Part {
     let path = archive::path(&found.data_dir);
     let mut part = match &found.archive {
         Ok(Some(look)) => {
@@ -313,7 +145,7 @@ fn archive_position(found: &Examined, look: &archive::Look, path: &Path, part: &
     }
 }
 
-fn mirror(found: &Examined) -> Part {
+pub fn mirror(found: &Examined) -> Part {
     let path = folder::cursor(&found.data_dir);
     let name = "readers/firebase.json";
     match &found.cursor {
