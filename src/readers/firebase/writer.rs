@@ -134,6 +134,7 @@ where
     fn batch(&mut self, mut batch: Batch) -> Flow {
         let since = batch.first_at.unwrap_or_else(Timestamp::now);
         self.delivery.progress.status.set_behind_since(since);
+        self.bucket.saw(batch.last_seq, Instant::now());
         if !batch.writes.is_empty() {
             let wait = self.bucket.wait(Instant::now());
             if wait > Duration::ZERO && self.can_wait(&batch) {

@@ -20,7 +20,6 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{debug, info, warn};
 
-use super::clock;
 use super::shadow::Shadow;
 use super::shared::{Shared, Trouble};
 use super::stream::{Change, Ended};
@@ -109,12 +108,7 @@ impl Calls {
     async fn listen_once(&mut self) -> Trouble {
         match self.follow().await {
             Ok(never) => match never {},
-            Err(trouble) => {
-                if trouble == Trouble::Stream(Ended::Revoked) {
-                    self.client.renew();
-                }
-                trouble
-            }
+            Err(trouble) => trouble,
         }
     }
 
@@ -183,7 +177,7 @@ impl Calls {
             return Ok(());
         }
         let clock = self.shared.mirror.clock();
-        clock::measure(&mut self.client, &self.shared.settings.node, &clock).await?;
+        clock.measure(&mut self.client, &self.shared.settings.node).await?;
         self.measured_at = Some(Instant::now());
         Ok(())
     }

@@ -11,7 +11,6 @@
 //! What is written to the database. Only the time is, to have the server say it.
 
 mod calls;
-mod clock;
 mod event;
 mod mode;
 mod report;

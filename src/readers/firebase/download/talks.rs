@@ -142,9 +142,6 @@ async fn follow((shared, client): (Rc<Shared>, OneClient), id: CallId) {
     while (shared.here.call)(id).is_some_and(|it| it.is_open()) {
         let began = Instant::now();
         let Err(trouble) = follow_once(&shared, &client, id).await else { return };
-        if trouble == Trouble::Stream(Ended::Revoked) {
-            client.lock().await.renew();
-        }
         debug!(error = %trouble, "The stream of a conversation ended.");
         if began.elapsed() > AGAIN {
             backoff.reset();
