@@ -217,3 +217,20 @@ fn what_cannot_wait_does_not_wait_for_its_turn() {
     assert_eq!(house.there(1, "admin_id"), "Kim");
     house.assert_equal();
 }
+
+#[test]
+fn a_backlog_leaves_its_turn_to_what_follows() {
+    let mut house = House::new();
+    house.settings.pace = Pace { per_second: 0.001, burst: 1.0, reserve: 0.0 };
+    house.settings.limits.max_paths = 60;
+    house.begins(1);
+    house.start();
+    house.until_synced();
+    house.rtdb.go_down();
+    turns(&mut house, 1..2, 200);
+
+    house.rtdb.come_back();
+    house.until_synced();
+
+    house.assert_equal();
+}

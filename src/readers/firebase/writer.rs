@@ -143,7 +143,10 @@ where
                     Waited::Stop => Flow::Done,
                 };
             }
-            self.bucket.take(Instant::now());
+            // Beside so many words the head of a request costs nothing.
+            if !batch.writes.is_full(self.delivery.limits) {
+                self.bucket.take(Instant::now());
+            }
             let flow = self.delivery.deliver_contested(&mut batch.writes);
             if flow != Flow::Done {
                 return flow;
