@@ -111,7 +111,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let limits = Limits { open_calls: config.max_open_calls, turns: config.max_turns };
     let user = whose_work(&config).await?;
     let desk = Desk::new(Arc::clone(&journal), cards, model.clone(), limits, user);
-    start_mirror(&config, &journal, &archive, &desk, &mirror)?;
+    // Made once, so that all who talk with the database share a token.
+    let database = mirrored_to(&config)?;
+    if let Some(client) = database.clone() {
+        start_mirror(&config, client, &journal, &archive, &desk, &mirror)?;
+    }
     let live = {
         let mirror = Arc::clone(&mirror);
         Live::new(Arc::clone(&journal), config.max_streams, move |call| mirror.sync_of(call))
@@ -137,7 +141,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         Err(err) => warn!(error = %err, "An erasure that was begun waits."),
         Ok(_) => {}
     }
-    start_listening(&config, &desk, &journal, &live, &mirror)?;
+    start_listening(&config, database.clone(), &desk, &journal, &live, &mirror)?;
     if let Some(model) = model {
         tokio::spawn(async move {
             if let Err(err) = model.warm_up(WARM_UP).await {
@@ -174,7 +178,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     tokio::spawn(end_inactive_calls(Data::clone(&context)));
     tokio::spawn(keep_to_the_policy(Data::clone(&context)));
     tokio::spawn(take_runs_in(Data::clone(&context)));
-    tokio::spawn(read_of_others(Data::clone(&context)));
+    if let Some(client) = database {
+        tokio::spawn(read_of_others(Data::clone(&context), client));
+    }
     info!(%address, started_ms = started.elapsed().as_millis() as u64, "Aurora answers.");
     Ok(Running {
         address,

@@ -105,6 +105,8 @@ pub struct Config {
     /// `AURORA_FIREBASE_PRICES`: what a GB costs in the mirror's database, in USD, for the bill.
     /// Default `stored=5,downloaded=1`.
     pub firebase_prices: FirebasePrices,
+    /// `AURORA_FIREBASE_REQUESTS_PER_SECOND`: how often the mirror writes in the long run. Default 1.
+    pub firebase_requests_per_second: u32,
     /// `AURORA_UNDO_DAYS`: how long a deletion can be taken back. Default 30.
     pub undo_days: u32,
     /// `AURORA_WORKERS`: server threads. Default: one a core.
@@ -210,6 +212,13 @@ impl Config {
             ),
             retention: retention(get("AURORA_RETENTION_DAYS"))?,
             firebase_prices: prices(get("AURORA_FIREBASE_PRICES"))?,
+            firebase_requests_per_second: number(
+                get("AURORA_FIREBASE_REQUESTS_PER_SECOND"),
+                "AURORA_FIREBASE_REQUESTS_PER_SECOND",
+                1,
+                1_000,
+            )?
+            .unwrap_or(1),
             undo_days: number(get("AURORA_UNDO_DAYS"), "AURORA_UNDO_DAYS", 0, 36_500)?
                 .unwrap_or(30),
             workers: match number(get("AURORA_WORKERS"), "AURORA_WORKERS", 1, 1_024)? {
@@ -431,6 +440,8 @@ mod tests {
             ("AURORA_CHECKPOINT_MIB", "16 MiB"),
             ("AURORA_NODE", "a b"),
             ("AURORA_FIREBASE_PRICES", "stored=-1"),
+            ("AURORA_FIREBASE_REQUESTS_PER_SECOND", "0"),
+            ("AURORA_FIREBASE_REQUESTS_PER_SECOND", "1001"),
             ("AURORA_SEGMENT_MIB", "0"),
             ("AURORA_SEGMENT_MIB", "1025"),
             ("AURORA_PUBLIC_URL", "ftp://x"),

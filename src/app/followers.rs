@@ -18,7 +18,7 @@ use crate::journal::Journal;
 use crate::readers::archive::{self, Archive, Look};
 use crate::readers::firebase::{
     self, ClientSettings, Credentials, Download, DownloadSettings, Gone, Here, Mirror, MirrorLink,
-    MirrorSettings, MirrorStatus, NotTaken, TakeIn, Target, Wishes,
+    MirrorSettings, MirrorStatus, NotTaken, Pace, TakeIn, Target, Wishes,
 };
 use crate::readers::keeper::{self, Floor};
 use crate::readers::live::Live;
@@ -60,23 +60,24 @@ pub fn mirrored_to(config: &Config) -> anyhow::Result<Option<ClientSettings>> {
 
 pub fn start_mirror(
     config: &Config,
+    client: ClientSettings,
     journal: &Arc<Journal>,
     archive: &Arc<Archive>,
     desk: &Arc<Desk>,
     link: &MirrorLink,
 ) -> anyhow::Result<()> {
-    let Some(client) = mirrored_to(config)? else { return Ok(()) };
     if config.firebase_emulator.is_some()
         && (config.google_credentials.is_some() || config.firebase_credentials.is_some())
     {
         warn!("FIREBASE_DATABASE_EMULATOR_HOST is set: the real database is not mirrored to.");
     }
-    let settings = MirrorSettings::new(
+    let mut settings = MirrorSettings::new(
         client,
         mirror_file(config),
         config.node.clone(),
         journal.id().to_string(),
     );
+    settings.pace = Pace::of(config.firebase_requests_per_second);
     let data_dir = config.data_dir.clone();
     let erased = move || {
         erasure::erased_calls(&data_dir).unwrap_or_else(|err| {
@@ -98,6 +99,7 @@ pub fn start_mirror(
 /// Starts to listen to what others change in the mirror's database, if there is one.
 pub fn start_listening(
     config: &Config,
+    client: Option<ClientSettings>,
     desk: &Arc<Desk>,
     journal: &Arc<Journal>,
     live: &Live,
@@ -106,7 +108,7 @@ pub fn start_listening(
     let environment = config.realtime_sync.as_deref().map(str::parse).transpose();
     let environment = environment.context("AURORA_REALTIME_SYNC")?;
     let wishes = Wishes { person: link.status().wished(), environment };
-    let Some(client) = mirrored_to(config)? else { return Ok(()) };
+    let Some(client) = client else { return Ok(()) };
     let settings = DownloadSettings::new(client, config.node.clone(), wishes);
     let here = here(desk, journal);
     link.listens(Download::start(settings, here, live.viewers(), link.status())?);

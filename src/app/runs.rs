@@ -8,12 +8,11 @@ use actix_web::web::Data;
 use futures_util::FutureExt;
 use tracing::{info, warn};
 
-use super::mirrored_to;
 use crate::config::Config;
 use crate::domain::{Note, Seq};
 use crate::erasure;
 use crate::readers::archive::{self, Archive, AskError, RunsQuestion};
-use crate::readers::firebase::{self, Limits, Next, Reset, SourceError, Writes};
+use crate::readers::firebase::{self, ClientSettings, Limits, Next, Reset, SourceError, Writes};
 use crate::routes::{Context, take_in};
 use crate::runs;
 
@@ -45,9 +44,7 @@ pub async fn take_runs_in(context: Data<Context>) {
 }
 
 /// Reads what other machines have done, when somebody looks at the team.
-pub async fn read_of_others(context: Data<Context>) {
-    // What is wrong with the settings stopped the start.
-    let Ok(Some(settings)) = mirrored_to(&context.config) else { return };
+pub async fn read_of_others(context: Data<Context>, settings: ClientSettings) {
     let reads = Arc::clone(&context.reads);
     let recorded = move |ids| {
         let reads = Arc::clone(&reads);

@@ -1,6 +1,6 @@
 //! Single requests: reading, writing on a condition, redirects, bounds, and what they come to.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use aurora::readers::firebase::{
@@ -66,6 +66,37 @@ async fn a_read_renews_its_token_and_follows_the_service_with_it() {
 
     assert_eq!((renewed.value, redirected.value), (json!(1), json!(2)));
     assert_eq!(rtdb.token_requests(), 2);
+}
+
+#[test]
+fn all_clients_share_one_token_and_one_renewal() {
+    let rtdb = Rtdb::start();
+    let target = Target::database(&rtdb.url().parse().unwrap()).unwrap();
+    let key = Credentials::KeyJson(rtdb.service_account_json());
+    let settings = ClientSettings::new(target, key);
+    let together = Barrier::new(9);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                // As in the server: each on a thread that rests between its requests.
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let (runtime, meter) = (runtime.unwrap(), Arc::default());
+                let mut client = Client::new(settings.clone(), meter).unwrap();
+                for _ in 0..3 {
+                    together.wait();
+                    let found = runtime.block_on(client.get("a", &[]));
+                    together.wait();
+                    found.unwrap();
+                }
+            });
+        }
+        for n_tokens in 1..=3 {
+            together.wait();
+            together.wait();
+            assert_eq!(rtdb.token_requests(), n_tokens);
+            rtdb.set_fault(Fault::ExpiredCredentials);
+        }
+    });
 }
 
 #[tokio::test]

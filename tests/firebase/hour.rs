@@ -150,7 +150,7 @@ fn blocking_write(house: &House) -> Duration {
 fn a_busy_hour_costs_about_a_request_a_second_and_little_more_than_its_words() {
     let mut house = House::new();
     // A twentieth of a second here is a second there.
-    house.settings.pace = Pace { per_second: 20.0, burst: 2.0 };
+    house.settings.pace = Pace { per_second: 20.0, burst: 2.0, reserve: 0.0 };
     (0..30).for_each(|n| house.begins(n));
     house.start();
     house.until_synced();
@@ -200,7 +200,7 @@ fn payload_bytes(house: &House, after: u64) -> usize {
 #[test]
 fn what_cannot_wait_does_not_wait_for_its_turn() {
     let mut house = House::new();
-    house.settings.pace = Pace { per_second: 0.001, burst: 2.0 };
+    house.settings.pace = Pace { per_second: 0.001, burst: 2.0, reserve: 0.0 };
     house.begins(1);
     house.start();
     house.until_synced();
@@ -215,5 +215,22 @@ fn what_cannot_wait_does_not_wait_for_its_turn() {
     house.until_synced();
 
     assert_eq!(house.there(1, "admin_id"), "Kim");
+    house.assert_equal();
+}
+
+#[test]
+fn a_backlog_leaves_its_turn_to_what_follows() {
+    let mut house = House::new();
+    house.settings.pace = Pace { per_second: 0.001, burst: 1.0, reserve: 0.0 };
+    house.settings.limits.max_paths = 60;
+    house.begins(1);
+    house.start();
+    house.until_synced();
+    house.rtdb.go_down();
+    turns(&mut house, 1..2, 200);
+
+    house.rtdb.come_back();
+    house.until_synced();
+
     house.assert_equal();
 }

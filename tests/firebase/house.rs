@@ -74,7 +74,7 @@ impl House {
         let mut settings = MirrorSettings::new(client, file, node, id);
         settings.backoff =
             BackoffLimits { base: Duration::from_millis(5), cap: Duration::from_millis(40) };
-        settings.pace = Pace { per_second: 1e6, burst: 1e6 };
+        settings.pace = Pace { per_second: 1e6, burst: 1e6, reserve: 0.0 };
         settings.silence = Duration::from_millis(200);
         Self {
             rtdb,

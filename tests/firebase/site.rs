@@ -73,7 +73,7 @@ impl Site {
         let mut settings = MirrorSettings::new(client, cursor_file, node, journal);
         settings.backoff =
             BackoffLimits { base: Duration::from_millis(5), cap: Duration::from_millis(40) };
-        settings.pace = Pace { per_second: 1e6, burst: 1e6 };
+        settings.pace = Pace { per_second: 1e6, burst: 1e6, reserve: 0.0 };
         let (bell, heard) = bounded(1);
         Self {
             rtdb,

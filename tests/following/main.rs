@@ -27,3 +27,4 @@ mod streams;
 mod subscribers;
 #[cfg(target_os = "linux")]
 mod trap;
+mod unchanged;

@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use crate::fakes::rtdb::{NAMESPACE, Rtdb};
 use crate::harness::{Builder, TestApp, wait_until};
 
-/// Settings of a server that mirrors to it.
+/// Settings of a server that mirrors to it, without a pause between requests.
 pub fn mirrored(rtdb: &Rtdb) -> Builder {
     TestApp::builder()
         .env("FIREBASE_DATABASE_EMULATOR_HOST", rtdb.host_port())
         .env("FIREBASE_DATABASE_URL", format!("https://{NAMESPACE}.firebaseio.com"))
+        .env("AURORA_FIREBASE_REQUESTS_PER_SECOND", "1000")
 }
 
 /// `GET /api/sync`

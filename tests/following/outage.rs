@@ -151,10 +151,7 @@ async fn a_service_account_opens_the_database_and_renews_its_token() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for in_a_file in [false, true] {
         let rtdb = Rtdb::start();
-        // Who listens has a token of their own.
-        let builder = TestApp::builder()
-            .env("FIREBASE_DATABASE_URL", rtdb.url())
-            .env("AURORA_REALTIME_SYNC", "off");
+        let builder = TestApp::builder().env("FIREBASE_DATABASE_URL", rtdb.url());
         let key = rtdb.service_account_json();
         let app = if in_a_file {
             let file = folder.path().join("key.json");
@@ -168,7 +165,7 @@ async fn a_service_account_opens_the_database_and_renews_its_token() {
         until_synced(&app).await;
         app.say("+15550100", "The lamp is broken").await;
         until_synced(&app).await;
-        assert_eq!(rtdb.token_requests(), 1, "one token for many writes");
+        assert_eq!(rtdb.token_requests(), 1, "one for all who write and listen");
 
         rtdb.set_fault(Fault::ExpiredCredentials);
         app.say("+15550101", "Hello").await;

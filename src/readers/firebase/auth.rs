@@ -1,9 +1,16 @@
-//! Access tokens: cached, renewed when they run out or on demand.
+//! Access tokens: cached, renewed when they run out or were refused.
+//!
+//! The one idea: all who talk with the database share one token, and a renewal too. Who was refused
+//! says with which token, so that of many who are refused at once only the first has another one
+//! fetched.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use gcp_auth::{CustomServiceAccount, MetadataServiceAccount, TokenProvider};
+use gcp_auth::{CustomServiceAccount, MetadataServiceAccount, Token, TokenProvider};
 use reqwest::header::HeaderValue;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::credentials::{Credentials, CredentialsError};
@@ -31,48 +38,88 @@ pub enum AuthError {
     Refused(&'static str),
 }
 
-/// Gives the `Authorization` header.
+/// Gives the `Authorization` header: one token for all who talk with the database.
+#[derive(Debug)]
 pub struct TokenSource {
     credentials: Credentials,
-    /// Keeps the token it fetched; made anew to force another one.
-    provider: Option<Box<dyn TokenProvider>>,
+    /// Locked while a token is fetched: whoever comes meanwhile waits for that one.
+    held: Mutex<Option<Held>>,
+}
+
+struct Held {
+    token: Arc<Token>,
+    header: HeaderValue,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held(..)")
+    }
 }
 
 impl TokenSource {
-    /// Checks the key, so that a wrong one stops the start instead of the first write.
-    pub fn open(credentials: Credentials) -> Result<Self, CredentialsError> {
-        credentials.key_json()?;
-        Ok(Self { credentials, provider: None })
+    pub fn new(credentials: Credentials) -> Self {
+        Self { credentials, held: Mutex::default() }
+    }
+
+    /// # Errors
+    /// The key is none.
+    pub(super) fn check(&self) -> Result<(), CredentialsError> {
+        self.credentials.key_json().map(drop)
     }
 
     /// `Bearer <token>`, marked as sensitive.
-    pub async fn header(&mut self) -> Result<HeaderValue, AuthError> {
+    pub(super) async fn header(&self) -> Result<HeaderValue, AuthError> {
         if matches!(self.credentials, Credentials::Emulator) {
             return bearer("owner");
         }
-        timeout(TOKEN_TIMEOUT, self.fetch()).await.unwrap_or(Err(AuthError::TooSlow))
+        timeout(TOKEN_TIMEOUT, self.held_or_fetched()).await.unwrap_or(Err(AuthError::TooSlow))
     }
 
-    /// Forgets the token: the next [`TokenSource::header`] reads the key again and fetches one.
+    /// Lets go of a token that was `refused`, unless somebody did before: the next
+    /// [`TokenSource::header`] reads the key again and fetches one.
     ///
-    /// Returns whether that can change anything.
-    pub fn forget(&mut self) -> bool {
-        self.provider.take().is_some()
+    /// Returns whether there may be another one.
+    pub(super) async fn forget(&self, refused: &HeaderValue) -> bool {
+        if matches!(self.credentials, Credentials::Emulator) {
+            return false;
+        }
+        self.held.lock().await.take_if(|it| it.header == *refused);
+        true
     }
 
-    async fn fetch(&mut self) -> Result<HeaderValue, AuthError> {
-        let provider = match &self.provider {
-            Some(provider) => provider,
-            None => {
-                let made: Box<dyn TokenProvider> = match self.credentials.key_json()? {
-                    Some(json) => Box::new(CustomServiceAccount::from_json(&json).map_err(told)?),
-                    None => Box::new(MetadataServiceAccount::new().await.map_err(told)?),
-                };
-                self.provider.insert(made)
-            }
+    async fn held_or_fetched(&self) -> Result<HeaderValue, AuthError> {
+        let mut held = self.held.lock().await;
+        if let Some(it) = held.as_ref().filter(|it| !it.token.has_expired()) {
+            return Ok(it.header.clone());
+        }
+        let token = self.fetch().await?;
+        let header = bearer(token.as_str())?;
+        *held = Some(Held { token, header: header.clone() });
+        Ok(header)
+    }
+
+    /// By a connection of its own: one that is kept would belong to the thread that opened it.
+    async fn fetch(&self) -> Result<Arc<Token>, AuthError> {
+        let provider: Box<dyn TokenProvider> = match self.credentials.key_json()? {
+            Some(json) => Box::new(CustomServiceAccount::from_json(&json).map_err(told)?),
+            None => Box::new(MetadataServiceAccount::new().await.map_err(told)?),
         };
-        let token = provider.token(&SCOPES).await.map_err(told)?;
-        bearer(token.as_str())
+        provider.token(&SCOPES).await.map_err(told)
+    }
+}
+
+/// The token that something was opened with.
+#[derive(Debug)]
+pub struct Pass {
+    pub(super) tokens: Arc<TokenSource>,
+    pub(super) header: HeaderValue,
+}
+
+impl Pass {
+    /// It is no longer accepted: whoever asks next has another one.
+    pub async fn refused(&self) {
+        self.tokens.forget(&self.header).await;
     }
 }
 

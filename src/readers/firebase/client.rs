@@ -1,4 +1,4 @@
-//! One request to the database, and what its answer means for the next one.
+//! One request to the database; what its answer means is in `answer.rs`.
 //!
 //! # Promises
 //! - A token that ran out is renewed and the request made once more; redirects within the service
@@ -6,34 +6,31 @@
 //! - No answer is read beyond [`MAX_BODY_BYTES`].
 //! - Every byte is counted by the [`Meter`], also of a try that failed.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
-    LOCATION, RETRY_AFTER,
+    LOCATION,
 };
 use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode};
-use serde_json::Value;
-use tracing::warn;
 use url::Url;
 
-use super::auth::{AuthError, TokenSource};
+pub use super::answer::{Ack, Etag, Found, Put, WriteError};
+use super::answer::{no_answer, no_token, refusal, server_time};
+use super::auth::{Pass, TokenSource};
 use super::credentials::{Credentials, CredentialsError};
 use super::meter::Meter;
 use super::target::Target;
-use crate::domain::Timestamp;
 
 /// Longest answer that is read.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Redirects followed for one request.
 const MAX_REDIRECTS: usize = 5;
-/// How much of an error's text is read, and how much of it is kept.
+/// How much of an error's text is read.
 const MAX_ERROR_BYTES: usize = 4096;
-const MAX_REASON_CHARS: usize = 200;
 /// Less than the time after which servers and routers drop an idle connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// In place of the time limit of a request, for one that lasts.
@@ -43,8 +40,8 @@ const NO_END: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
     pub target: Target,
-    /// Ignored for the emulator, which takes its own only.
-    pub credentials: Credentials,
+    /// One for all clients that are made of this or a copy.
+    pub tokens: Arc<TokenSource>,
     /// Default 5 s.
     pub connect_timeout: Duration,
     /// For one request, connecting included. Default 30 s.
@@ -52,10 +49,12 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
+    /// The emulator takes its own credentials only.
     pub fn new(target: Target, credentials: Credentials) -> Self {
+        let credentials = if target.is_emulator() { Credentials::Emulator } else { credentials };
         Self {
             target,
-            credentials,
+            tokens: Arc::new(TokenSource::new(credentials)),
             connect_timeout: Duration::from_secs(5),
             total_timeout: Duration::from_secs(30),
         }
@@ -70,66 +69,6 @@ pub enum ClientError {
     Http(#[source] reqwest::Error),
 }
 
-/// The write is in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ack {
-    pub took: Duration,
-}
-
-/// What is at a path.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Found {
-    /// `null` if nothing is there.
-    pub value: Value,
-    /// Names exactly this value in [`Client::put_if`].
-    pub etag: Option<Etag>,
-    /// The service's clock, to the second, when it answered.
-    pub server_time: Option<Timestamp>,
-    pub took: Duration,
-}
-
-/// Names a value of a node, as the database gave it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Etag(HeaderValue);
-
-impl Etag {
-    /// Of a node where nothing is.
-    pub fn of_nothing() -> Self {
-        Self(HeaderValue::from_static("null_etag"))
-    }
-}
-
-/// What became of [`Client::put_if`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum Put {
-    /// It is in the database.
-    Done(Ack),
-    /// Nothing was written: this is there, and not what was named. After an answer that was lost it
-    /// may be what we wrote ourselves.
-    Changed(Found),
-}
-
-/// Why a request is not known to have done what it was to do, by what has to happen next.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WriteError {
-    /// Wait and send again. `may_be_done`: it may have been applied, and the answer was lost.
-    #[error("{reason}")]
-    Temporary { reason: String, retry_after: Option<Duration>, may_be_done: bool },
-    /// Token or rules, even with a new token. Wait until somebody has put it right.
-    #[error("{reason}")]
-    Credentials { reason: String },
-    /// No such database, or an answer that is none of a database. Wait, as above.
-    #[error("{reason}")]
-    Misconfigured { reason: String },
-    /// The data itself (400, 413): sending it again gives the same answer.
-    #[error("{status}: {reason}")]
-    Refused { status: u16, reason: String },
-    /// What is there can't be taken: larger than [`MAX_BODY_BYTES`], or no JSON. Asking again gives
-    /// the same.
-    #[error("{reason}")]
-    Unreadable { reason: String },
-}
-
 /// Sends to one database over one kept-alive connection.
 ///
 /// Paths are keys as [`super::escape`] gives them, parted by `/`, without one at the beginning; the
@@ -137,7 +76,7 @@ pub enum WriteError {
 pub struct Client {
     http: reqwest::Client,
     target: Target,
-    tokens: TokenSource,
+    tokens: Arc<TokenSource>,
     meter: Arc<Meter>,
 }
 
@@ -155,17 +94,12 @@ struct Ask<'a> {
 const X_FIREBASE_ETAG: HeaderName = HeaderName::from_static("x-firebase-etag");
 
 impl Client {
+    /// # Errors
+    /// [`ClientError::Credentials`]: the key is none; so a wrong one stops the start.
     pub fn new(settings: ClientSettings, meter: Arc<Meter>) -> Result<Self, ClientError> {
+        settings.tokens.check()?;
         // An error says that a provider is already there, which is all we want.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let credentials = if settings.target.is_emulator() {
-            if matches!(settings.credentials, Credentials::KeyFile(_) | Credentials::KeyJson(_)) {
-                warn!("Mirroring to the Firebase emulator: the service account is not used.");
-            }
-            Credentials::Emulator
-        } else {
-            settings.credentials
-        };
         let mut builder = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.total_timeout)
@@ -178,7 +112,7 @@ impl Client {
         Ok(Self {
             http: builder.build().map_err(ClientError::Http)?,
             target: settings.target,
-            tokens: TokenSource::open(credentials)?,
+            tokens: settings.tokens,
             meter,
         })
     }
@@ -224,34 +158,36 @@ impl Client {
     }
 
     /// Opens a stream of what is at `path`; whoever reads it counts its bytes with
-    /// [`Meter::received`], and sees to its end: it has no time limit of its own.
+    /// [`Meter::received`], and sees to its end: it has no time limit of its own. With the token that
+    /// it was opened with, which may be revoked meanwhile.
     pub async fn stream(
         &mut self,
         path: &str,
         query: &[(&str, &str)],
-    ) -> Result<Response, WriteError> {
+    ) -> Result<(Response, Pass), WriteError> {
         let headers = [(ACCEPT, HeaderValue::from_static("text/event-stream"))];
         let mut ask = Ask::new(Method::GET, self.target.url(path, query), &headers, None);
         ask.has_no_end = true;
-        self.ask(ask).await
-    }
-
-    /// Lets go of a token that is no longer accepted: the next request fetches another one.
-    pub fn renew(&mut self) {
-        self.tokens.forget();
+        let (response, header) = self.ask_with_token(ask).await?;
+        Ok((response, Pass { tokens: Arc::clone(&self.tokens), header }))
     }
 
     /// An answer that is a success or 412. On 401 or 403 it renews the token and tries once more.
-    async fn ask(&mut self, ask: Ask<'_>) -> Result<Response, WriteError> {
-        let done = self.ask_once(&ask).await;
-        if matches!(done, Err(WriteError::Credentials { .. })) && self.tokens.forget() {
-            return self.ask_once(&ask).await;
-        }
-        done
+    async fn ask(&self, ask: Ask<'_>) -> Result<Response, WriteError> {
+        Ok(self.ask_with_token(ask).await?.0)
     }
 
-    async fn ask_once(&mut self, ask: &Ask<'_>) -> Result<Response, WriteError> {
-        let token = self.tokens.header().await.map_err(no_token)?;
+    async fn ask_with_token(&self, ask: Ask<'_>) -> Result<(Response, HeaderValue), WriteError> {
+        let mut token = self.tokens.header().await.map_err(no_token)?;
+        let mut done = self.ask_once(&token, &ask).await;
+        if matches!(done, Err(WriteError::Credentials { .. })) && self.tokens.forget(&token).await {
+            token = self.tokens.header().await.map_err(no_token)?;
+            done = self.ask_once(&token, &ask).await;
+        }
+        Ok((done?, token))
+    }
+
+    async fn ask_once(&self, token: &HeaderValue, ask: &Ask<'_>) -> Result<Response, WriteError> {
         let mut url = ask.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let request = ask.request(&self.http, url.clone(), token.clone());
@@ -268,7 +204,11 @@ impl Client {
                     url = self.redirected(&url, &answer)?;
                     self.drain(answer).await;
                 }
-                status => return Err(self.refusal(status, answer).await),
+                status => {
+                    let headers = answer.headers().clone();
+                    let (bytes, _) = self.body(answer, MAX_ERROR_BYTES).await.unwrap_or_default();
+                    return Err(refusal(status, &headers, &bytes));
+                }
             }
         }
         Err(WriteError::Misconfigured { reason: format!("more than {MAX_REDIRECTS} redirects") })
@@ -322,26 +262,6 @@ impl Client {
     async fn drain(&self, answer: Response) {
         let _ = self.body(answer, MAX_ERROR_BYTES).await;
     }
-
-    /// The class of an answer that is no success.
-    ///
-    /// Source: Firebase, "Database REST API: Error Conditions", read 2026-11-20.
-    async fn refusal(&self, status: StatusCode, answer: Response) -> WriteError {
-        let retry_after = answer.headers().get(RETRY_AFTER);
-        let retry_after = retry_after
-            .and_then(|it| it.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
-        let (bytes, _) = self.body(answer, MAX_ERROR_BYTES).await.unwrap_or_default();
-        let said = error_text(&bytes);
-        let reason = format!("{}: {said}", status.as_u16());
-        match status.as_u16() {
-            400 | 413 => WriteError::Refused { status: status.as_u16(), reason: said },
-            401 | 403 => WriteError::Credentials { reason },
-            429 => WriteError::Temporary { reason, retry_after, may_be_done: false },
-            408 | 425 | 500.. => WriteError::Temporary { reason, retry_after, may_be_done: true },
-            _ => WriteError::Misconfigured { reason },
-        }
-    }
 }
 
 impl<'a> Ask<'a> {
@@ -388,45 +308,6 @@ fn size(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-fn server_time(date: &HeaderValue) -> Option<Timestamp> {
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date.as_bytes()).ok()?;
-    Some(Timestamp::from_millis(date.as_millisecond()))
-}
-
-fn no_token(err: AuthError) -> WriteError {
-    let reason = err.to_string();
-    match err {
-        AuthError::Unreachable | AuthError::TooSlow => {
-            WriteError::Temporary { reason, retry_after: None, may_be_done: false }
-        }
-        AuthError::Credentials(_) | AuthError::Refused(_) => WriteError::Credentials { reason },
-    }
-}
-
-fn no_answer(err: reqwest::Error) -> WriteError {
-    let err = err.without_url();
-    // Without a connection nothing was sent.
-    let may_be_done = !err.is_connect();
-    let mut reason = err.to_string();
-    let mut cause = err.source();
-    while let Some(err) = cause {
-        reason = format!("{reason}: {err}");
-        cause = err.source();
-    }
-    WriteError::Temporary { reason: shortened(&reason), retry_after: None, may_be_done }
-}
-
-fn error_text(bytes: &[u8]) -> String {
-    let json: Option<Value> = serde_json::from_slice(bytes).ok();
-    let told = json.as_ref().and_then(|it| it["error"].as_str());
-    // An edge may answer with a whole page of HTML, which tells nobody anything.
-    shortened(told.unwrap_or("no reason given"))
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(MAX_REASON_CHARS).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,13 +321,5 @@ mod tests {
             Client::new(ClientSettings::new(target, Credentials::Metadata), Arc::default());
 
         assert!(client.is_ok());
-    }
-
-    #[test]
-    fn the_date_of_an_answer_is_the_clock_of_the_service() {
-        let date = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
-
-        assert_eq!(server_time(&date), Some(Timestamp::from_millis(784_111_777_000)));
-        assert_eq!(server_time(&HeaderValue::from_static("tomorrow")), None);
     }
 }

@@ -7,6 +7,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::json;
+
+use super::answer::WriteError;
+use super::client::Client;
+use super::key::escape;
 use crate::domain::Timestamp;
 
 /// The offset as far as it is known. Shared; cheap.
@@ -46,6 +51,26 @@ impl Clock {
         }
     }
 
+    /// Asks for the time itself, more exactly than the heads of answers tell: one that the server
+    /// sets is written, and read back.
+    ///
+    /// # Errors
+    /// If the database does not answer, or with something that is no time.
+    pub async fn measure(&self, client: &mut Client, node: &str) -> Result<(), WriteError> {
+        let path = format!("aurora/clock/{}", escape(node));
+        let body = json!({ path.as_str(): { ".sv": "timestamp" } }).to_string();
+        let asked = now();
+        client.patch(body.into()).await?;
+        let heard = now();
+        let found = client.get(&path, &[]).await?;
+        let said = found.value.as_i64().filter(|it| *it > 0).ok_or_else(|| {
+            let reason = format!("what the database says at {path} is no time");
+            WriteError::Unreadable { reason }
+        })?;
+        self.note(Timestamp::from_millis(said), Duration::from_millis(1), asked, heard);
+        Ok(())
+    }
+
     /// In the middle of what is possible; nothing as long as no answer came.
     pub fn offset_ms(&self) -> i64 {
         let bounds = *self.bounds_ms.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +85,7 @@ impl Clock {
 }
 
 /// Now, by our clock.
-pub(super) fn now() -> Timestamp {
+fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }
 

@@ -12,6 +12,7 @@
 //!   at first (`contested.rs`).
 //! - A database that was wiped, restored or replaced is recognised and filled again (`position.rs`).
 
+mod answer;
 mod auth;
 mod backoff;
 mod client;
@@ -41,6 +42,7 @@ mod target;
 mod writer;
 mod writes;
 
+pub use auth::TokenSource;
 pub use backoff::BackoffLimits;
 pub use client::{
     Ack, Client, ClientError, ClientSettings, Etag, Found, MAX_BODY_BYTES, Put, WriteError,

@@ -136,6 +136,7 @@ where
     fn batch(&mut self, mut batch: Batch) -> Flow {
         let since = batch.first_at.unwrap_or_else(Timestamp::now);
         self.delivery.progress.status.set_behind_since(since);
+        self.bucket.saw(batch.last_seq, Instant::now());
         if !batch.writes.is_empty() {
             let wait = self.bucket.wait(Instant::now());
             if wait > Duration::ZERO && self.can_wait(&batch) {
@@ -144,7 +145,10 @@ where
                     Waited::Stop => Flow::Done,
                 };
             }
-            self.bucket.take(Instant::now());
+            // Beside so many words the head of a request costs nothing.
+            if !batch.writes.is_full(self.delivery.limits) {
+                self.bucket.take(Instant::now());
+            }
             let after = self.delivery.progress.acked().unwrap_or(0);
             self.delivery.doubt.note(after, batch.last_seq);
             let flow = self.delivery.deliver_contested(&mut batch.writes);

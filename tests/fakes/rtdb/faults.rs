@@ -15,6 +15,8 @@ pub enum Fault {
     HangAt(String),
     /// Every answer takes this long.
     Slow(Duration),
+    /// Every request and every answer is on its way for half of this round trip.
+    Far(Duration),
     /// This status for the next `times` requests; nothing is applied.
     Status { status: u16, times: usize },
     /// 429 with `Retry-After` (seconds) for the next `times` requests.
@@ -46,6 +48,7 @@ pub enum Gate {
     Open,
     Hang,
     Slow(Duration),
+    Far(Duration),
     Answer { status: u16, text: &'static str, retry_after_s: Option<u64> },
     Redirect(String),
 }
@@ -84,6 +87,7 @@ impl Faults {
                 Fault::Hang => return Gate::Hang,
                 Fault::HangAt(part) if path.contains(part.as_str()) => return Gate::Hang,
                 Fault::Slow(wait) => return Gate::Slow(*wait),
+                Fault::Far(trip) => return Gate::Far(*trip),
                 Fault::Status { status, times } if *times > 0 => {
                     *times -= 1;
                     return answer(*status, "switched on by the test", None);

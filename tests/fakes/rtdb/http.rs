@@ -39,6 +39,7 @@ pub async fn handle(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> 
         size_bytes: body.len(),
     });
     let gate = shared.faults().gate(request.uri().path());
+    let mut way_back = Duration::ZERO;
     match gate {
         Gate::Open => {}
         Gate::Hang => {
@@ -51,6 +52,10 @@ pub async fn handle(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> 
                 .finish();
         }
         Gate::Slow(wait) => tokio::time::sleep(wait).await,
+        Gate::Far(trip) => {
+            way_back = trip / 2;
+            tokio::time::sleep(trip / 2).await;
+        }
         Gate::Answer { status, text, retry_after_s } => {
             let status = StatusCode::from_u16(status).expect("a test sets a real status");
             let mut answer = problem(status, text);
@@ -69,6 +74,9 @@ pub async fn handle(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> 
         None => return problem(StatusCode::UNAUTHORIZED, "Permission denied"),
     }
     let done = if asked.is_write() { write(&asked, &body, &shared) } else { read(&asked, &shared) };
+    if !way_back.is_zero() {
+        tokio::time::sleep(way_back).await;
+    }
     match done {
         Ok(answer) => answer,
         Err(Answer::Refused(status, text)) => problem(status, &text),

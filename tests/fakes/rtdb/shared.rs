@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -21,6 +21,7 @@ pub struct Applied {
     pub ns: String,
     pub method: String,
     pub changes: Vec<(String, Value)>,
+    pub at: Instant,
 }
 
 /// One request as it arrived.
@@ -285,6 +286,7 @@ impl Data {
                 ns: ns.to_owned(),
                 method: method.to_owned(),
                 changes: changes.into_iter().map(|(path, value)| (path.join("/"), value)).collect(),
+                at: Instant::now(),
             });
         }
     }

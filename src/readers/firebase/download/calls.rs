@@ -20,7 +20,6 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::clock;
 use super::moves::Moves;
 use super::removed::{is_rubble, write_again};
 use super::shadow::Shadow;
@@ -95,9 +94,6 @@ impl Calls {
                 Ok(never) => match never {},
                 Err(trouble) => trouble,
             };
-            if trouble == Trouble::Stream(Ended::Revoked) {
-                self.client.renew();
-            }
             if matches!(trouble, Trouble::Stream(Ended::TooLong(_))) {
                 self.too_large();
                 trouble = Trouble::TooMuch;
@@ -207,7 +203,7 @@ impl Calls {
             return Ok(());
         }
         let clock = self.shared.mirror.clock();
-        clock::measure(&mut self.client, &self.shared.settings.node, &clock).await?;
+        clock.measure(&mut self.client, &self.shared.settings.node).await?;
         self.measured_at = Some(Instant::now());
         Ok(())
     }

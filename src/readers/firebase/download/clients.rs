@@ -47,11 +47,6 @@ impl Clients {
         };
         Ok(Lent { clients: self, client: Some(client), _permit: permit })
     }
-
-    /// Lets go of tokens that are no longer accepted.
-    pub fn renew(&self) {
-        self.idle.borrow_mut().iter_mut().for_each(Client::renew);
-    }
 }
 
 impl Deref for Lent<'_> {

@@ -12,7 +12,6 @@
 
 mod calls;
 mod clients;
-mod clock;
 mod event;
 mod mode;
 mod moves;

@@ -51,8 +51,8 @@ impl Shared {
     pub async fn open(&self, client: &mut Client, path: &str) -> Result<EventStream, Trouble> {
         let patience = self.settings.client.total_timeout;
         let opened = timeout(patience, client.stream(path, &[])).await;
-        let response = opened.map_err(|_| Trouble::NoAnswer(patience))??;
-        Ok(EventStream::new(response, self.settings.stream, self.mirror.meter()))
+        let opened = opened.map_err(|_| Trouble::NoAnswer(patience))??;
+        Ok(EventStream::new(opened, self.settings.stream, self.mirror.meter()))
     }
 
     /// Shows what can't be taken, and tells of it once.

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::event::{Event, Parser};
+use crate::readers::firebase::auth::Pass;
 use crate::readers::firebase::meter::Meter;
 
 /// Something was written at or below the node.
@@ -63,6 +64,7 @@ impl Default for StreamLimits {
 #[derive(Debug)]
 pub struct EventStream {
     response: Response,
+    pass: Pass,
     parser: Parser,
     events: VecDeque<Event>,
     heard_at: Instant,
@@ -77,9 +79,14 @@ struct Told {
 }
 
 impl EventStream {
-    pub fn new(response: Response, limits: StreamLimits, meter: Arc<Meter>) -> Self {
+    pub fn new(
+        (response, pass): (Response, Pass),
+        limits: StreamLimits,
+        meter: Arc<Meter>,
+    ) -> Self {
         Self {
             response,
+            pass,
             parser: Parser::new(limits.max_bytes),
             events: VecDeque::new(),
             heard_at: Instant::now(),
@@ -95,7 +102,11 @@ impl EventStream {
     pub async fn next(&mut self) -> Result<Change, Ended> {
         loop {
             while let Some(event) = self.events.pop_front() {
-                if let Some(change) = read(&event)? {
+                let told = read(&event);
+                if told.as_ref().is_err_and(|it| *it == Ended::Revoked) {
+                    self.pass.refused().await;
+                }
+                if let Some(change) = told? {
                     return Ok(change);
                 }
             }

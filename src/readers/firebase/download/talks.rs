@@ -216,10 +216,6 @@ async fn follow(parts: Parts, id: CallId) {
                 parts.is_too_large(id);
                 parts.shared.settings.whole_again
             }
-            Trouble::Stream(Ended::Revoked) => {
-                parts.clients.renew();
-                backoff.next(rand::random(), None)
-            }
             _ => backoff.next(rand::random(), None),
         };
         sleep(pause).await;
