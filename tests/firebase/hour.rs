@@ -221,7 +221,7 @@ fn what_cannot_wait_does_not_wait_for_its_turn() {
 #[test]
 fn a_backlog_leaves_its_turn_to_what_follows() {
     let mut house = House::new();
-    house.settings.pace = Pace { per_second: 0.001, burst: 1.0, reserve: 0.0 };
+    house.settings.pace = Pace { per_second: 0.001, burst: 2.0, reserve: 0.0 };
     house.settings.limits.max_paths = 60;
     house.begins(1);
     house.start();
