@@ -160,6 +160,21 @@ fn a_beginning_whose_answer_was_lost_buries_no_edit() {
 }
 
 #[test]
+fn what_was_never_sent_in_an_outage_is_not_looked_at() {
+    let house = with_call();
+    house.rtdb.go_down();
+    house.begins(2);
+    house.until("unreachable", || house.status.trouble().is_some());
+    (3..40).for_each(|n| house.begins(n));
+
+    house.rtdb.come_back();
+    house.until_synced();
+
+    house.assert_equal();
+    assert!(looks_at_entries(&house) <= 1, "only at what was on its way when it began");
+}
+
+#[test]
 fn a_beginning_that_was_sent_before_a_crash_buries_no_edit() {
     let mut house = with_call();
     house.stop();

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aurora::domain::{EndReason, Event, Run, Urgency};
+use aurora::domain::{CallUpdated, EndReason, Event, Run, Urgency};
 use aurora::readers::firebase::{FoundThere, Target, run_path};
 use serde_json::{Value, json};
 
@@ -162,6 +162,27 @@ fn an_outage_before_the_first_contact_is_one_like_any_other() {
     assert!(has(&entry_of(1), &|it| it["status"] == "ENDED"), "it was told before it left");
     assert!(house.rtdb.value(&run_path(&run)).is_object());
     assert_eq!(found(&house), None);
+}
+
+#[test]
+fn a_long_history_is_not_told_before_the_present() {
+    let mut house = House::new();
+    house.begins(1);
+    house.happens(vec![
+        Event::CallEnded(aurora::domain::CallEnded::new(call(1), EndReason::HangUp, None)),
+        Event::CallArchived { call_id: call(1) },
+    ]);
+    house.begins(2);
+    let nothing = || Event::CallUpdated(CallUpdated::of(call(2), None));
+    house.happens((0..20_000).map(|_| nothing()).collect());
+
+    house.start();
+    house.until_synced();
+
+    house.assert_equal();
+    let history = house.rtdb.history();
+    let mut paths = history.iter().flat_map(|it| &it.changes).map(|it| it.0.as_str());
+    assert!(!paths.any(|it| it.starts_with(&entry_of(1))));
 }
 
 #[test]

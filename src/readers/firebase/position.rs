@@ -153,7 +153,9 @@ impl Delivery {
                 Flow::Reread
             }
             _ => {
-                self.doubt.stood_at(there.get("seq").and_then(Value::as_u64));
+                // Records that concern nobody have moved on what is known here.
+                let seq = there.get("seq").and_then(Value::as_u64);
+                self.doubt.stood_at(seq.max(self.progress.acked()));
                 Flow::Done
             }
         }

@@ -279,8 +279,14 @@ impl Writes {
     }
 
     /// Two batches of about as many paths each. The second is empty if there is only one path.
+    ///
+    /// A call stays in one, if there is another: its values and their marks belong together.
     pub fn split_half(mut self) -> (Self, Self) {
-        let middle = self.entries.keys().nth(self.n_paths().div_ceil(2)).cloned();
+        let keys: Vec<&String> = self.entries.keys().collect();
+        let middle = keys.len().div_ceil(2);
+        let parts = |at: &usize| call_in(keys[at - 1]) != call_in(keys[*at]);
+        let at = (middle..keys.len()).find(parts).or_else(|| (1..middle).rev().find(parts));
+        let middle = keys.get(at.unwrap_or(middle)).map(|it| (*it).clone());
         let upper = middle.map_or_else(BTreeMap::new, |it| self.entries.split_off(&it));
         let begun = self.begun.clone();
         let mut second = Self { entries: upper, seq: self.seq, begun, ..Self::default() };
@@ -343,6 +349,13 @@ impl Writes {
             }
         }
     }
+}
+
+/// The call that a path is of; else the path.
+fn call_in(path: &str) -> &str {
+    let rest = path.strip_prefix("active_calls/").unwrap_or("");
+    let key = rest.split('/').next().filter(|it| !it.is_empty());
+    key.map_or(path, |it| &path[..path.len() - rest.len() + it.len()])
 }
 
 fn conversation(call: CallId) -> String {

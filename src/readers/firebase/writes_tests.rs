@@ -93,6 +93,28 @@ fn halving_ends_at_single_paths_and_loses_none() {
     assert!(writes.size_bytes() >= writes.to_body(&[]).len() - 2);
 }
 
+#[test]
+fn a_value_and_its_mark_stay_together_as_long_as_there_is_another_call() {
+    let mut pieces = vec![Writes::new()];
+    for call in 0..20 {
+        for field in ["admin_notes", "mirrored/admin_notes", "updated_at"] {
+            pieces[0].set(&format!("active_calls/c{call:02}/{field}"), 1);
+        }
+        pieces[0].set(&format!("active_conversations/c{call:02}/call_id"), 1);
+    }
+
+    while let Some(at) = pieces.iter().position(|it| it.n_paths() > 3) {
+        let (first, second) = pieces.swap_remove(at).split_half();
+        for (path, ..) in first.iter().filter(|it| it.0.starts_with("active_calls/")) {
+            let call = path.split('/').nth(1).expect("a call");
+            assert!(!second.iter().any(|it| it.0.contains(&format!("active_calls/{call}/"))));
+        }
+        pieces.extend([first, second]);
+    }
+
+    assert_eq!(pieces.iter().map(Writes::n_paths).sum::<usize>(), 80);
+}
+
 proptest! {
     #[test]
     fn a_merged_batch_leaves_what_the_single_writes_would_have_left(
