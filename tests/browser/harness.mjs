@@ -1,4 +1,4 @@
-// What the browser test stands on: a browser that talks to one server only, conditions with
+// What the stories in the browser stand on: a browser that talks to one server only, conditions with
 // deadlines instead of sleeps, and the accessibility audit.
 //
 // Environment:
@@ -12,6 +12,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const testNode = process.env.TEST_NODE ?? fileURLToPath(new URL("../../target/test-node", import.meta.url));
@@ -22,6 +23,12 @@ const AUDIT = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pra
 
 export const BASE = needed("BASE_URL").replace(/\/$/, "");
 export const TOKEN = needed("TOKEN");
+
+/**
+ * How long anything may take that is no claim: a page, a browser and a server on a busy machine, the
+ * server's restart included.
+ */
+export const PATIENCE_MS = 60_000;
 
 /** Complaints of the pages: errors in the console, requests to elsewhere. Must stay empty. */
 export const complaints = [];
@@ -50,11 +57,27 @@ export async function openBrowser() {
   });
   const another = async () => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(PATIENCE_MS);
     context.on("page", watch);
     return context;
   };
   return { context: await another(), another, close: () => browser.close() };
+}
+
+/** Plays a story to its end; the process succeeds if all of it held and no page complained. */
+export async function play(browser, story) {
+  try {
+    await story();
+    check(complaints.length === 0, "the pages complained");
+    console.log("ok   no console errors, no request to another origin");
+  } catch (err) {
+    console.error(`FAILED ${err.stack ?? err}`);
+    if (complaints.length > 0) console.error(`Complaints of the pages:\n${complaints.join("\n")}`);
+    await pictures(browser.context);
+    process.exitCode = 1;
+  } finally {
+    await browser.close();
+  }
 }
 
 function watch(page) {
@@ -78,13 +101,13 @@ export async function step(name, act) {
     console.log(`ok   ${name} (${Date.now() - startedMs} ms)`);
     return result;
   } catch (err) {
-    err.message = `${name}: ${err.message}`;
+    err.stack = `${name}: ${err.stack}`;
     throw err;
   }
 }
 
 /** Waits until the locator's element is visible. */
-export async function visible(locator, what, withinMs = 10_000) {
+export async function visible(locator, what, withinMs = PATIENCE_MS) {
   try {
     await locator.first().waitFor({ state: "visible", timeout: withinMs });
   } catch {
@@ -94,12 +117,37 @@ export async function visible(locator, what, withinMs = 10_000) {
 }
 
 /** Waits until the element is gone or hidden. */
-export async function hidden(locator, what, withinMs = 10_000) {
+export async function hidden(locator, what, withinMs = PATIENCE_MS) {
   try {
     await locator.first().waitFor({ state: "hidden", timeout: withinMs });
   } catch {
     throw new Error(`${what} was still there after ${withinMs} ms`);
   }
+}
+
+/** Waits until `isSo` gives true. */
+export async function until(what, isSo) {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!(await isSo())) {
+    check(Date.now() < deadline, `waited until ${what}`);
+    await pause(20);
+  }
+}
+
+export async function focusIs(page, selector, what) {
+  await until(`the focus is on ${what}`, () => page.evaluate((it) => document.activeElement.matches(it), selector));
+}
+
+/** The board of somebody who gave their name. */
+export async function logIn(whose, name) {
+  const page = await whose.newPage();
+  await page.goto(`${BASE}/login?token=${encodeURIComponent(TOKEN)}`);
+  await visible(page.locator("connection-state [data-phase=live]"), "“Live”");
+  await page.getByRole("button", { name: "Set your name" }).click();
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.keyboard.press("Enter");
+  await visible(page.getByRole("button", { name: `You: ${name}` }), "the supervisor's name");
+  return page;
 }
 
 export function check(condition, message) {
@@ -126,7 +174,7 @@ export async function audit(page, name) {
 }
 
 /** Pictures of all pages, for whoever has to find out why. */
-export async function pictures(context) {
+async function pictures(context) {
   if (!process.env.SHOTS) return;
   for (const [at, page] of context.pages().entries()) {
     await page.screenshot({ path: join(process.env.SHOTS, `failed-${at}.png`) }).catch(() => {});

@@ -3,22 +3,15 @@
 // Needs the calls that tests/following/browser.rs makes before it: 60 about zebras, one of them
 // taken over by Kim, ended by Lee, with a caller who says something that looks like markup.
 
-import { audit, BASE, check, complaints, expected, openBrowser, pictures, step, TOKEN, visible } from "./harness.mjs";
+import { BASE, TOKEN, audit, check, expected, openBrowser, play, step, until, visible } from "./harness.mjs";
 
-const { context, close } = await openBrowser();
+const browser = await openBrowser();
+const { context } = browser;
 const page = await context.newPage();
 const rows = page.locator("#found .row-item");
 const told = () => page.locator("#told").textContent();
 
-async function until(what, isSo) {
-  const deadline = Date.now() + 10_000;
-  while (!(await isSo())) {
-    check(Date.now() < deadline, `waited until ${what}; the page says "${await told()}"`);
-    await page.evaluate(() => new Promise(requestAnimationFrame));
-  }
-}
-
-try {
+await play(browser, async () => {
   await step("no link leads elsewhere by way of the log-in", async () => {
     expected.failedRequests = true;
     await page.goto(`${BASE}/login?next=/.//elsewhere.example/`);
@@ -113,12 +106,4 @@ try {
     await page.goBack();
     await until("the filter is back", async () => (await page.inputValue("#supervisor")) === "Kim");
   });
-
-  check(complaints.length === 0, `the pages complain:\n${complaints.join("\n")}`);
-} catch (err) {
-  await pictures(context);
-  console.error(err.stack ?? err);
-  process.exitCode = 1;
-} finally {
-  await close();
-}
+});

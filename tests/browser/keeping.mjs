@@ -7,10 +7,8 @@
 //
 // Exit code and environment: as dashboard.mjs and harness.mjs.
 
-import { BASE, TOKEN, audit, check, complaints, expected, hidden, openBrowser, pictures, step, visible } from "./harness.mjs";
+import { BASE, TOKEN, audit, check, expected, focusIs, hidden, openBrowser, play, step, until, visible } from "./harness.mjs";
 
-/** What the archive, the board and the disk need on a busy machine. */
-const TOLD_MS = 20_000;
 const [TWICE, ONCE, LIVE] = ["+15550170", "+15550171", "+15550172"];
 
 const browser = await openBrowser();
@@ -21,17 +19,7 @@ const row = (number) => rows.filter({ has: page.locator(".open", { hasText: numb
 const press = (name) => page.getByRole("button", { name, exact: true });
 const refusal = (text) => page.locator("keep-call .problem", { hasText: text });
 
-try {
-  await story();
-  check(complaints.length === 0, `The pages complained:\n${complaints.join("\n")}`);
-} catch (err) {
-  console.error(`FAILED ${err.stack ?? err}`);
-  if (complaints.length > 0) console.error(`Complaints of the pages:\n${complaints.join("\n")}`);
-  await pictures(context);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+await play(browser, story);
 
 async function ask(method, path, body) {
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${TOKEN}` };
@@ -46,21 +34,9 @@ async function call(number, words, isWhole = true) {
   return id;
 }
 
-async function until(what, isSo) {
-  const deadline = Date.now() + TOLD_MS;
-  while (!(await isSo())) {
-    check(Date.now() < deadline, `waited until ${what}`);
-    await page.evaluate(() => new Promise(requestAnimationFrame));
-  }
-}
-
 /** The server's own word on whether the disk takes writes. */
 async function untilReady(status) {
   await until(`/health/ready is ${status}`, async () => (await fetch(`${BASE}/health/ready`)).status === status);
-}
-
-async function focusIs(selector, what) {
-  await until(`the focus is on ${what}`, () => page.evaluate((it) => document.activeElement.matches(it), selector));
 }
 
 async function open(number) {
@@ -122,7 +98,7 @@ async function deleting(once) {
     await page.getByLabel("Name", { exact: true }).fill("Kim");
     await page.keyboard.press("Enter");
     await visible(page.locator("keep-call .gone", { hasText: "It can be restored" }), "that it was deleted");
-    await focusIs("keep-call .restore", "the way back");
+    await focusIs(page, "keep-call .restore", "the way back");
     await visible(page.locator(".deed", { hasText: "Kim deleted the call" }), "who did it");
     await until("its row is gone", async () => (await row(ONCE).count()) === 0);
     check((await page.locator("#told").textContent()).startsWith("3 calls"), "the list does not count what it shows");
@@ -130,7 +106,7 @@ async function deleting(once) {
     await audit(page, "a deleted call");
     await dropped(board, "gate");
     await page.keyboard.press("Enter");
-    await focusIs("keep-call .delete", "the deletion again");
+    await focusIs(page, "keep-call .delete", "the deletion again");
     await until("its row is back", async () => (await row(ONCE).count()) === 1);
     await visible(page.locator(".deed", { hasText: "Kim had the call back" }), "who had it back");
   });
@@ -174,7 +150,7 @@ async function holding(once) {
     await hold.click();
     await press("Lift the hold").click();
     await pressed("false");
-    await focusIs("keep-call .hold", "the hold");
+    await focusIs(page, "keep-call .hold", "the hold");
   });
   await step("somebody else's hold is told as the reason, and shown from then on", async () => {
     await ask("POST", `/api/calls/${once}/hold`, { admin_id: "Lee", legal_hold: true });
@@ -197,7 +173,7 @@ async function withoutADisk() {
     await untilReady(503);
     await refused(async () => {
       await press("Delete").click();
-      await visible(refusal("Not done"), "that it was not done", TOLD_MS);
+      await visible(refusal("Not done"), "that it was not done");
     });
     check(await page.locator("keep-call .gone").isHidden(), "it looks deleted");
     await audit(page, "a refusal");
@@ -206,7 +182,7 @@ async function withoutADisk() {
   await step("with the disk back, the same button does it", async () => {
     await untilReady(200);
     await press("Delete").click();
-    await visible(page.locator("keep-call .gone"), "that it was deleted", TOLD_MS);
+    await visible(page.locator("keep-call .gone"), "that it was deleted");
     check(await refusal("Not done").isHidden(), "the old reason is still there");
   });
 }
@@ -218,7 +194,7 @@ async function erasing(newest) {
   await step("erasing says what goes, and wants the number typed", async () => {
     await open(TWICE);
     await press("Erase caller…").click();
-    await focusIs("#erase-typed", "what is to be typed");
+    await focusIs(page, "#erase-typed", "what is to be typed");
     await visible(page.locator("erase-caller .known", { hasText: "2 calls of it are known" }), "how many calls go");
     check(await page.locator("erase-caller .no-number").isHidden(), "a number is taken for a name");
     await typed.fill(ONCE);
@@ -226,7 +202,7 @@ async function erasing(newest) {
     await visible(problem.filter({ hasText: `This is not ${TWICE}` }), "that it is another number");
     await audit(page, "the question before an erasure");
     await page.keyboard.press("Escape");
-    await focusIs("keep-call .erase", "where it was");
+    await focusIs(page, "keep-call .erase", "where it was");
     check((await ask("GET", "/api/erasures")).erasures.length === 0, "something was erased");
   });
   await step("one call on legal hold, and nothing is erased: the reason leads to it", async () => {
@@ -249,9 +225,9 @@ async function erasing(newest) {
     await press("Erase caller…").click();
     await typed.fill(TWICE);
     await page.keyboard.press("Enter");
-    const receipt = await visible(page.locator(".receipt[data-new]"), "the receipt", 60_000);
+    const receipt = await visible(page.locator(".receipt[data-new]"), "the receipt");
     check(/by Kim.*2 calls with 4 messages/s.test(await receipt.innerText()), await receipt.innerText());
-    await focusIs("#erasures-title", "the receipts");
+    await focusIs(page, "#erasures-title", "the receipts");
     await until("its rows are gone", async () => (await row(TWICE).count()) === 0 && (await rows.count()) > 0);
     await receipt.locator("summary").click();
     await visible(receipt.locator("dd", { hasText: newest }), "which calls they were");
@@ -265,6 +241,6 @@ async function erasing(newest) {
     await page.getByRole("link", { name: "Erasures" }).click();
     await page.keyboard.press("Escape");
     await hidden(page.locator("erasure-list"), "the receipts");
-    await focusIs("#to-erasures", "the way to them");
+    await focusIs(page, "#to-erasures", "the way to them");
   });
 }

@@ -7,10 +7,8 @@
 //
 // Exit code and environment: as dashboard.mjs and harness.mjs.
 
-import { BASE, TOKEN, audit, check, complaints, expected, hidden, look, openBrowser, pictures, step, visible } from "./harness.mjs";
+import { BASE, audit, check, expected, focusIs, hidden, logIn, look, openBrowser, play, step, until, visible } from "./harness.mjs";
 
-/** What a busy machine needs, a restart of the server included. */
-const TOLD_MS = 60_000;
 const [FIRE, LAMP, OVER] = ["+15550100", "+15550101", "+15550102"];
 
 const notes = (page) => page.getByLabel("Notes", { exact: true });
@@ -21,44 +19,11 @@ const told = (page) => page.locator("call-notes .told");
 const browser = await openBrowser();
 const { context } = browser;
 const lees = await browser.another();
-try {
-  await story();
-  check(complaints.length === 0, `The pages complained:\n${complaints.join("\n")}`);
-} catch (err) {
-  console.error(`FAILED ${err.stack ?? err}`);
-  if (complaints.length > 0) console.error(`Complaints of the pages:\n${complaints.join("\n")}`);
-  await pictures(context);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
-
-async function logIn(whose, name) {
-  const page = await whose.newPage();
-  await page.goto(`${BASE}/login?token=${encodeURIComponent(TOKEN)}`);
-  await visible(page.locator("connection-state [data-phase=live]"), "“Live”");
-  await page.getByRole("button", { name: "Set your name" }).click();
-  await page.getByLabel("Name", { exact: true }).fill(name);
-  await page.keyboard.press("Enter");
-  await visible(page.getByRole("button", { name: `You: ${name}` }), "the supervisor's name");
-  return page;
-}
+await play(browser, story);
 
 async function open(page, number) {
   await page.locator("call-list .row-item .open", { hasText: number }).click();
   await visible(page.locator("#call-title", { hasText: number }), `the call of ${number}`);
-}
-
-async function until(page, what, isSo) {
-  const deadline = Date.now() + TOLD_MS;
-  while (!(await isSo())) {
-    check(Date.now() < deadline, `waited until ${what}`);
-    await page.evaluate(() => new Promise(requestAnimationFrame));
-  }
-}
-
-async function focusIs(page, selector, what) {
-  await until(page, `the focus is on ${what}`, () => page.evaluate((it) => document.activeElement.matches(it), selector));
 }
 
 async function story() {
@@ -81,8 +46,8 @@ async function writing(kim, lee) {
     await notes(kim).fill("Corridor B,\nsecond floor");
     await notes(kim).press("Tab");
     await kim.keyboard.press("Enter");
-    await visible(told(lee).filter({ hasText: "second floor" }), "Kim's notes at Lee's", TOLD_MS);
-    await until(kim, "they are saved", () => save(notes(kim)).isDisabled());
+    await visible(told(lee).filter({ hasText: "second floor" }), "Kim's notes at Lee's");
+    await until("they are saved", () => save(notes(kim)).isDisabled());
     await focusIs(kim, "#write-notes", "the notes");
     await audit(kim, "/ with notes open");
     await look(kim, "notes");
@@ -93,7 +58,7 @@ async function writing(kim, lee) {
     await notes(kim).fill("<b>Corridor</b> B");
     await save(notes(kim)).click();
     const meanwhile = lee.locator("call-notes .meanwhile", { hasText: "<b>Corridor</b> B" });
-    await visible(meanwhile, "what Kim wrote", TOLD_MS);
+    await visible(meanwhile, "what Kim wrote");
     check(await notes(lee).inputValue() === "Lee's draft", "the draft is gone");
     await open(lee, FIRE);
     check(await notes(lee).inputValue() === "", "the draft is at the wrong call");
@@ -114,7 +79,7 @@ async function writing(kim, lee) {
     check(await notes(kim).inputValue() === "ä".repeat(2_001), "the words are gone");
     await notes(kim).fill("Corridor B");
     await save(notes(kim)).click();
-    await until(kim, "they are saved", () => save(notes(kim)).isDisabled());
+    await until("they are saved", () => save(notes(kim)).isDisabled());
     expected.failedRequests = false;
   });
 }
@@ -127,8 +92,8 @@ async function history(kim) {
     await page.locator("call-notes summary").click();
     await action(page).fill("Told at noon");
     await save(action(page)).click();
-    await visible(page.locator(".deed", { hasText: "Kim wrote what was done: “Told at noon”" }), "who wrote it", TOLD_MS);
-    await until(page, "it is saved", () => save(action(page)).isDisabled());
+    await visible(page.locator(".deed", { hasText: "Kim wrote what was done: “Told at noon”" }), "who wrote it");
+    await until("it is saved", () => save(action(page)).isDisabled());
     check(await action(page).inputValue() === "Told at noon", "what was saved is not shown");
     await audit(page, "/history with notes open");
     await look(page, "notes-history");
@@ -143,8 +108,8 @@ async function conflicts(kim, lee) {
     expected.failedRequests = true;
     console.log("READY-FOR-EDITS");
     for (const page of [kim, lee]) {
-      await visible(page.locator("conflict-list h2", { hasText: "3" }), "the conflicts", TOLD_MS);
-      await visible(page.locator("connection-state [data-phase=live]"), "“Live”", TOLD_MS);
+      await visible(page.locator("conflict-list h2", { hasText: "3" }), "the conflicts");
+      await visible(page.locator("connection-state [data-phase=live]"), "“Live”");
     }
     expected.failedRequests = false;
     const shown = await visible(item(kim, "Notes of"), "the notes");
@@ -161,13 +126,13 @@ async function conflicts(kim, lee) {
     check(await item(kim, "Notes of").locator(".now").isHidden(), "it looks changed again");
     await notes(kim).fill("Corridor D");
     await save(notes(kim)).click();
-    await visible(item(kim, "Notes of").locator(".now", { hasText: "Now: Corridor D" }), "what is there now", TOLD_MS);
+    await visible(item(kim, "Notes of").locator(".now", { hasText: "Now: Corridor D" }), "what is there now");
     check(await item(kim, "Who holds").locator(".now").isHidden(), "another one looks changed again");
   });
   await step("one click puts a value back, for everybody, and the keyboard goes on", async () => {
     await item(kim, "Urgency of").getByRole("button", { name: /^Put back “NORMAL”/ }).focus();
     await kim.keyboard.press("Enter");
-    for (const page of [kim, lee]) await visible(page.locator("conflict-list h2", { hasText: "2" }), "one fewer", TOLD_MS);
+    for (const page of [kim, lee]) await visible(page.locator("conflict-list h2", { hasText: "2" }), "one fewer");
     await visible(kim.locator("call-list .row-item", { hasText: FIRE }).locator(".urgency[data-urgency=NORMAL]"), "NORMAL");
     await focusIs(kim, "conflict-list button", "the next conflict");
   });
@@ -178,14 +143,14 @@ async function conflicts(kim, lee) {
     expected.failedRequests = false;
     await audit(lee, "/ with a refused conflict");
     await item(lee, "Who holds").getByRole("button", { name: /^Leave it so/ }).click();
-    for (const page of [kim, lee]) await visible(page.locator("conflict-list h2", { hasText: "1" }), "one fewer", TOLD_MS);
+    for (const page of [kim, lee]) await visible(page.locator("conflict-list h2", { hasText: "1" }), "one fewer");
   });
   await step("the last one goes, and the list with it", async () => {
     await item(lee, "Notes of").getByRole("button", { name: /^Put it back/ }).focus();
     await lee.keyboard.press("Enter");
-    for (const page of [kim, lee]) await hidden(page.locator("conflict-list"), "the list", TOLD_MS);
+    for (const page of [kim, lee]) await hidden(page.locator("conflict-list"), "the list");
     await focusIs(lee, "#calls", "the calls");
-    await until(lee, "what was put back is in the notes", async () => (await notes(lee).inputValue()).startsWith("Corridor C"));
+    await until("what was put back is in the notes", async () => (await notes(lee).inputValue()).startsWith("Corridor C"));
   });
 }
 
@@ -254,7 +219,7 @@ async function panel(page) {
     await page.keyboard.press("ArrowLeft");
     await visible(page.locator("mirror-mode", { hasText: "this server has no such switch" }), "the reason");
     expected.failedRequests = false;
-    await until(page, "the old mode is shown", async () => (await checked.getAttribute("value")) === "live");
+    await until("the old mode is shown", async () => (await checked.getAttribute("value")) === "live");
     await page.keyboard.press("ArrowRight");
     await visible(page.locator("mirror-mode", { hasText: "Switched." }), "that it is done");
     check(asked.join() === "periodic:30s", `the server was asked for ${asked}`);

@@ -8,27 +8,14 @@
 //
 // Exit code and environment: as dashboard.mjs and harness.mjs.
 
-import { BASE, TOKEN, audit, check, complaints, hidden, openBrowser, pictures, step, visible } from "./harness.mjs";
-
-/** The mirror and the disk are told to the board twice a second; a busy machine needs longer. */
-const TOLD_MS = 15_000;
+import { BASE, PATIENCE_MS, audit, check, complaints, hidden, logIn, openBrowser, play, step, visible } from "./harness.mjs";
 
 const [FIRE, SMOKE, LAMP] = ["+15550100", "+15550101", "+15550102"];
 
 const browser = await openBrowser();
 const { context } = browser;
 const lees = await browser.another();
-try {
-  await story();
-  check(complaints.length === 0, `The pages complained:\n${complaints.join("\n")}`);
-} catch (err) {
-  console.error(`FAILED ${err.message}`);
-  if (complaints.length > 0) console.error(`Complaints of the pages:\n${complaints.join("\n")}`);
-  await pictures(context);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+await play(browser, story);
 
 async function say(number, speech) {
   const answer = await fetch(`${BASE}/api/process-speech`, {
@@ -37,17 +24,6 @@ async function say(number, speech) {
     body: JSON.stringify({ speech, ph_no: number }),
   });
   check(answer.status === 200, `the caller got ${answer.status}`);
-}
-
-async function logIn(whose, name) {
-  const page = await whose.newPage();
-  await page.goto(`${BASE}/login?token=${encodeURIComponent(TOKEN)}`);
-  await visible(page.locator("connection-state [data-phase=live]"), "“Live”");
-  await page.getByRole("button", { name: "Set your name" }).click();
-  await page.getByLabel("Name", { exact: true }).fill(name);
-  await page.keyboard.press("Enter");
-  await visible(page.getByRole("button", { name: `You: ${name}` }), "the supervisor's name");
-  return page;
 }
 
 function row(page, number) {
@@ -170,14 +146,14 @@ async function edited(kim, lee) {
   const item = (page) => page.locator("conflict-list li", { hasText: LAMP });
   await step("what somebody in Firebase may not do is shown at once, and settled for everybody", async () => {
     console.log("READY-FOR-AN-EDIT");
-    for (const page of [kim, lee]) await visible(item(page), "the conflict", TOLD_MS);
+    for (const page of [kim, lee]) await visible(item(page), "the conflict");
     const words = await item(lee).innerText();
     for (const wanted of ["Deletion of", "not deleted", "Sam, in Firebase", "did not allow it"]) {
       check(words.includes(wanted), `“${wanted}” is not in ${words}`);
     }
     await visible(row(lee, LAMP), "the call, which goes on");
     await item(lee).getByRole("button", { name: /^Leave it so/ }).click();
-    for (const page of [kim, lee]) await hidden(page.locator("conflict-list"), "the conflict", TOLD_MS);
+    for (const page of [kim, lee]) await hidden(page.locator("conflict-list"), "the conflict");
   });
 }
 
@@ -185,9 +161,9 @@ async function mirror(kim) {
   const chip = kim.locator("mirror-state .chip");
   await step("what the database refuses is shown, and with its call", async () => {
     await say(LAMP, "The lamp in the corridor is broken");
-    await visible(chip.filter({ hasText: "1 refused" }), "“1 refused”", TOLD_MS);
-    await visible(row(kim, LAMP).locator(".mirror", { hasText: "mirror refused it" }), "the refusal", TOLD_MS);
-    await visible(row(kim, FIRE).locator(".mirror", { hasText: /^mirrored$/ }), "“mirrored”", TOLD_MS);
+    await visible(chip.filter({ hasText: "1 refused" }), "“1 refused”");
+    await visible(row(kim, LAMP).locator(".mirror", { hasText: "mirror refused it" }), "the refusal");
+    await visible(row(kim, FIRE).locator(".mirror", { hasText: /^mirrored$/ }), "“mirrored”");
     await chip.click();
     await visible(kim.locator("mirror-state .failed code", { hasText: "msg_000003" }), "the refused path");
     await audit(kim, "/ with the mirror's state open");
@@ -195,13 +171,13 @@ async function mirror(kim) {
   console.log("READY-FOR-MENDING");
   await step("trying again heals it", async () => {
     const again = kim.getByRole("button", { name: /^Try again: .*msg_000003/ });
-    const until = Date.now() + TOLD_MS;
+    const until = Date.now() + PATIENCE_MS;
     while (await again.isVisible()) {
       check(Date.now() < until, "the mended database still refuses it");
       await again.click({ timeout: 1_000 }).catch(() => {}); // It may have gone just now.
     }
-    await visible(chip.filter({ hasText: /Mirror: synced$/ }), "“Mirror: synced”", TOLD_MS);
-    await visible(row(kim, LAMP).locator(".mirror", { hasText: /^mirrored$/ }), "“mirrored”", TOLD_MS);
+    await visible(chip.filter({ hasText: /Mirror: synced$/ }), "“Mirror: synced”");
+    await visible(row(kim, LAMP).locator(".mirror", { hasText: /^mirrored$/ }), "“mirrored”");
     await chip.click();
   });
 }

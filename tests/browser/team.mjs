@@ -3,25 +3,14 @@
 //
 // Needs the runs that tests/following/browser.rs makes before it; it is asked for more by lines.
 
-import { audit, BASE, check, complaints, expected, openBrowser, pictures, step, TOKEN, visible } from "./harness.mjs";
+import { BASE, TOKEN, audit, check, expected, look, openBrowser, play, step, until, visible } from "./harness.mjs";
 
-const { context, close } = await openBrowser();
+const browser = await openBrowser();
+const { context } = browser;
 const page = await context.newPage();
 const number = (name) => page.locator(`.totals [data-of="${name}"]`).textContent();
 
-async function until(what, isSo) {
-  const deadline = Date.now() + 15_000;
-  while (!(await isSo())) {
-    check(Date.now() < deadline, `waited until ${what}`);
-    await page.evaluate(() => new Promise(requestAnimationFrame));
-  }
-}
-
-async function shot(name) {
-  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png`, fullPage: true });
-}
-
-try {
+await play(browser, async () => {
   await step("a stranger is asked to log in, and comes back", async () => {
     await page.goto(`${BASE}/team?days=7`);
     check(page.url().includes("/login?next=/team"), page.url());
@@ -40,11 +29,8 @@ try {
     const words = await page.locator("section runs-chart svg").first().getAttribute("aria-label");
     check(/^9 runs in 7 days, 6 of them successful\. Most on /.test(words), words);
     check((await page.locator("#runs li").count()) === 9, "the latest runs");
-    await shot("team-light");
-    await page.emulateMedia({ colorScheme: "dark" });
-    await shot("team-dark");
-    await page.emulateMedia({ colorScheme: "light" });
     await audit(page, "the team");
+    await look(page, "team");
   });
 
   await step("the keyboard chooses the time, and the address keeps it", async () => {
@@ -67,20 +53,12 @@ try {
   await step("without the server it says how old the numbers are, and is right again by itself", async () => {
     expected.failedRequests = true;
     console.log("READY-FOR-STOP");
-    await visible(page.locator("#old"), "the warning", 30_000);
+    await visible(page.locator("#old"), "the warning");
     check(/known \d+ s ago/.test(await page.locator("#old").textContent()), await page.locator("#old").textContent());
     check((await number("runs")) === "10", "the numbers stay");
-    await shot("team-old");
+    await look(page, "team-old");
     console.log("READY-FOR-START");
     await until("the warning is gone", async () => page.locator("#old").isHidden());
     expected.failedRequests = false;
   });
-
-  check(complaints.length === 0, complaints.join("\n"));
-} catch (err) {
-  await pictures(context);
-  console.error(err.stack ?? err);
-  process.exitCode = 1;
-} finally {
-  await close();
-}
+});

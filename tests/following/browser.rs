@@ -3,18 +3,25 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use aurora::domain::Field;
 use serde_json::json;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
 use crate::fakes::rtdb::{Fault, Rtdb};
 use crate::harness::{Elsewhere, EventStream, TestApp, wait_until};
 use crate::mirroring::{assert_equal, mirrored, sync, until_synced};
 
-/// For the whole story, on a busy machine.
+/// For a step of a story, which has deadlines of its own, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A browser fills a core: one more would only take the time that the others have.
+static CORES: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, usize::from)));
 
 /// The story in its own process; ended with this.
 struct Story(Child);
@@ -31,6 +38,7 @@ impl Drop for Story {
 /// # Panics
 /// If something in it does not hold, with all that it said.
 async fn play(app: &mut TestApp, story: &[&str], mut act: impl AsyncFnMut(&mut TestApp, &str)) {
+    let _core = CORES.acquire().await.expect("it is never closed");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let modules = root.join("target/test-node/node_modules");
     for module in ["playwright-core", "axe-core"] {
@@ -52,7 +60,7 @@ async fn play(app: &mut TestApp, story: &[&str], mut act: impl AsyncFnMut(&mut T
     let out = child.stdout.take().expect("it is piped");
     let errors = child.stderr.take().expect("it is piped");
     let mut story = Story(child);
-    let (lines, said) = mpsc::channel();
+    let (lines, mut said) = mpsc::unbounded_channel();
     for piped in [Box::new(out) as Box<dyn std::io::Read + Send>, Box::new(errors)] {
         let lines = lines.clone();
         std::thread::spawn(move || {
@@ -65,14 +73,15 @@ async fn play(app: &mut TestApp, story: &[&str], mut act: impl AsyncFnMut(&mut T
 
     let mut all = String::new();
     loop {
-        match said.recv_timeout(PATIENCE) {
-            Ok(line) => {
+        // The server's answers and what it closes are heard meanwhile.
+        match timeout(PATIENCE, said.recv()).await {
+            Ok(Some(line)) => {
                 all.push_str(&line);
                 all.push('\n');
                 act(app, &line).await;
             }
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs after:\n{all}"),
+            Ok(None) => break,
+            Err(_) => panic!("it hangs after:\n{all}"),
         }
     }
     let status = story.0.wait().expect("it was started");
@@ -164,6 +173,8 @@ async fn notes_conflicts_and_the_mirrors_panel_are_seen_to_in_a_browser() {
         let got = app.act(&format!("/api/call/{call}/{verb}"), &body).await;
         assert!(got.status < 300, "{verb}: {}", got.text());
     }
+    // Before all that was done here.
+    const LONG_BEFORE_MS: i64 = 60 * 60 * 1000;
     let there =
         |call, field, value, before_ms| Elsewhere { call, field, value, by: "Sam", before_ms };
 
@@ -171,9 +182,9 @@ async fn notes_conflicts_and_the_mirrors_panel_are_seen_to_in_a_browser() {
         if line == "READY-FOR-EDITS" {
             app.said_elsewhere(lamp, "-OAbcdefghijklmnopq_", "The janitor is coming").await;
             app.edited_elsewhere(&[
-                there(fire, Field::AdminId, "Sam", 60_000),
+                there(fire, Field::AdminId, "Sam", LONG_BEFORE_MS),
                 there(fire, Field::Urgency, "NORMAL", -60_000),
-                there(lamp, Field::AdminNotes, "Corridor C,\nbeside the lift", 60_000),
+                there(lamp, Field::AdminNotes, "Corridor C,\nbeside the lift", LONG_BEFORE_MS),
                 there(lamp, Field::FinalAction, "Janitor told", 1_000),
             ])
             .await;

@@ -164,22 +164,20 @@ impl Compiler {
         let n_words = self.lexicon.len();
         let n_columns = self.set_ids.len().div_ceil(64);
         let mut bits = vec![0_u64; n_words * n_columns];
+        let mut rules_by_set = vec![Vec::new(); self.set_ids.len()];
+        for (rule, it) in (0_u16..).zip(&self.rules) {
+            rules_by_set[usize::from(it.pattern.places[it.pattern.anchor].set)].push(rule);
+        }
+        let mut by_anchor = vec![Vec::new(); n_words];
         for (words, set) in &self.set_ids {
             for &word in words {
                 bits[usize::from(word) * n_columns + usize::from(*set) / 64] |= 1 << (set % 64);
+                by_anchor[usize::from(word)].extend(&rules_by_set[usize::from(*set)]);
             }
         }
+        // The sets came in any order, and rules are tried in the order of the files.
+        let by_anchor = by_anchor.into_iter().map(sorted).collect();
         let sets = Membership { bits, n_columns };
-        let by_anchor = (0..n_words)
-            .map(|word| {
-                let word = WordId::try_from(word).expect("words were counted in a WordId");
-                let fits = |rule: &Rule| {
-                    let anchor = &rule.pattern.places[rule.pattern.anchor];
-                    sets.contains(word, anchor.set)
-                };
-                (0_u16..).zip(&self.rules).filter(|it| fits(it.1)).map(|it| it.0).collect()
-            })
-            .collect();
         Rules {
             lexicon: self.lexicon,
             sets,
@@ -189,6 +187,11 @@ impl Compiler {
             set_ids: self.set_ids,
         }
     }
+}
+
+fn sorted(mut rules: Vec<u16>) -> Box<[u16]> {
+    rules.sort_unstable();
+    rules.into()
 }
 
 fn parse_role(header: &str) -> Result<Role, String> {

@@ -300,6 +300,11 @@ impl Delivery {
         let mut deadline = self.patience.deadline.clone();
         let client = &mut self.client;
         let done = self.runtime.block_on(async move {
+            // Between requests nothing runs here. The first yield lets the connections hear what
+            // came meanwhile, the second lets one that was closed leave the pool: it is no outage.
+            for _ in 0..2 {
+                tokio::task::yield_now().await;
+            }
             let stopped = async {
                 let at = deadline.wait_for(Option::is_some).await.ok().and_then(|it| *it);
                 tokio::time::sleep_until(at.unwrap_or_else(Instant::now).into()).await;

@@ -78,7 +78,7 @@ async fn accept_all(
             command = commands.recv() => match command {
                 Some(Command::GoDown(done)) => {
                     listener = None;
-                    cut.send_replace(());
+                    cut_all(&cut).await;
                     let _ = done.send(());
                 }
                 Some(Command::ComeBack(done)) => {
@@ -88,7 +88,7 @@ async fn accept_all(
                     let _ = done.send(());
                 }
                 Some(Command::CutAll(done)) => {
-                    cut.send_replace(());
+                    cut_all(&cut).await;
                     let _ = done.send(());
                 }
                 Some(Command::Stop) | None => return,
@@ -101,6 +101,12 @@ async fn accept_all(
             }
         }
     }
+}
+
+/// Each open connection holds a receiver until it is closed.
+async fn cut_all(cut: &watch::Sender<()>) {
+    cut.send_replace(());
+    cut.closed().await;
 }
 
 async fn accept(listener: Option<&TcpListener>) -> TcpStream {
