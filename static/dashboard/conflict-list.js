@@ -7,47 +7,21 @@
 // - An item goes when the server says that it is settled, for everybody; the keyboard goes on at
 //   the next one.
 
-import { post } from "/static/shared/api.js";
-import { announce } from "/static/shared/announce.js";
-import { nameOrAsk } from "/static/shared/dialogs.js";
-import { arrange, el, oncePerFrame, setText } from "/static/shared/dom.js";
+import { el, setText } from "/static/shared/dom.js";
 import { timeText } from "/static/shared/time.js";
+import { ShortList } from "/static/dashboard/short-list.js";
 
-const SHOWN = 3;
 /** Longer values are not repeated on a button. */
 const SHORT = 24;
 
-export class ConflictList extends HTMLElement {
-  board = null;
-  #items = new Map();
-  refresh = oncePerFrame(() => this.#draw());
-
-  connectedCallback() {
-    this.list = this.querySelector("ul");
-    this.count = this.querySelector(".count");
-    this.more = this.querySelector(".more");
-    this.more.addEventListener("click", () => {
-      this.more.setAttribute("aria-expanded", String(!this.isOpen));
-      this.refresh();
-    });
-  }
-
-  get isOpen() {
-    return this.more.getAttribute("aria-expanded") === "true";
-  }
-
-  #draw() {
-    const conflicts = [...this.board.conflicts.values()];
+export class ConflictList extends ShortList {
+  draw() {
+    const { conflicts } = this.board;
     const leftAt = this.#placeOfFocus();
-    for (const id of this.#items.keys()) if (!this.board.conflicts.has(id)) this.#items.delete(id);
-    const shown = this.isOpen ? conflicts : conflicts.slice(0, SHOWN);
-    arrange(this.list, shown.map((it) => this.#item(it)));
-    this.hidden = conflicts.length === 0;
-    setText(this.count, String(conflicts.length));
-    this.more.hidden = conflicts.length <= SHOWN;
-    setText(this.more, this.isOpen ? "Show fewer" : `Show all ${conflicts.length}`);
+    this.show(conflicts, "conflicts", (it, known) => this.#item(it, known));
+    setText(this.querySelector(".count"), String(conflicts.size));
     if (leftAt !== null && !this.contains(document.activeElement)) {
-      const next = this.list.children[Math.min(leftAt, shown.length - 1)]?.querySelector("button");
+      const next = this.list.children[Math.min(leftAt, this.list.children.length - 1)]?.querySelector("button");
       (next ?? document.getElementById("calls")).focus({ preventScroll: true });
     }
   }
@@ -58,10 +32,9 @@ export class ConflictList extends HTMLElement {
     return at < 0 ? null : at;
   }
 
-  #item(conflict) {
+  #item(conflict, known) {
     const { field, kept, lost } = conflict;
     const call = this.board.call(conflict.call_id);
-    const known = this.#items.get(conflict.conflict_id);
     if (known) {
       showNow(known, field, kept, call);
       return known;
@@ -69,11 +42,12 @@ export class ConflictList extends HTMLElement {
     const number = call?.mobile_no ?? "a call that is over";
     const where = call ? `#${conflict.call_id}` : `/history#${conflict.call_id}`;
     const problem = el("p", { class: "problem", role: "alert" });
-    const button = (verb, props, text) => el("button", {
+    const path = `/api/conflicts/${encodeURIComponent(conflict.conflict_id)}`;
+    const button = (verb, done, props, text) => el("button", {
       type: "button",
       ...props,
       "aria-label": `${text}: ${fieldText(field)}, ${number}`,
-      onclick: (event) => this.#settle(conflict, verb, event.currentTarget, problem),
+      onclick: (event) => this.settle(`${path}/${verb}`, done, event.currentTarget, problem),
     }, text);
     const value = valueText(field, lost);
     const node = el("li", { "data-conflict": conflict.conflict_id },
@@ -82,27 +56,11 @@ export class ConflictList extends HTMLElement {
       el("p", { class: "now small", hidden: true }),
       el("p", { class: "why small muted" }, whyText(conflict)),
       el("div", { class: "settle" },
-        button("restore", { class: "restore" }, value.length <= SHORT ? `Put back “${value}”` : "Put it back"),
-        button("dismiss", { class: "dismiss quiet" }, "Leave it so")),
+        button("restore", `Put back: ${value}.`, { class: "restore" }, value.length <= SHORT ? `Put back “${value}”` : "Put it back"),
+        button("dismiss", "Left so.", { class: "dismiss quiet" }, "Leave it so")),
       problem);
     showNow(node, field, kept, call);
-    this.#items.set(conflict.conflict_id, node);
     return node;
-  }
-
-  async #settle(conflict, verb, button, problem) {
-    const name = await nameOrAsk();
-    if (!name || button.getAttribute("aria-busy") === "true") return;
-    button.setAttribute("aria-busy", "true");
-    setText(problem, "");
-    try {
-      await post(`/api/conflicts/${encodeURIComponent(conflict.conflict_id)}/${verb}`, { admin_id: name });
-      announce(verb === "restore" ? `Put back: ${valueText(conflict.field, conflict.lost)}.` : "Left so.");
-    } catch (err) {
-      setText(problem, `Not done: ${err.message}`);
-    } finally {
-      button.removeAttribute("aria-busy");
-    }
   }
 }
 

@@ -2,6 +2,7 @@
 // grey when it is not. Also keeps the page's title: critical calls, or that it is not live.
 
 import { setAttr, setText } from "/static/shared/dom.js";
+import { loginLink, phaseText } from "/static/shared/phases.js";
 import { clockText, durationWords } from "/static/shared/time.js";
 
 export class ConnectionState extends HTMLElement {
@@ -18,14 +19,14 @@ export class ConnectionState extends HTMLElement {
   show({ phase, sinceMs, stale }) {
     this.stale = stale;
     setAttr(this.chip, "data-phase", stale && phase !== "signed-out" ? "stale" : phase);
-    setText(this.words, WORDS[phase](clockText(sinceMs)));
+    setText(this.words, phaseText(phase, sinceMs));
     for (const it of document.querySelectorAll("[data-fresh]")) setAttr(it, "data-stale", stale ? "" : null);
     this.banner.hidden = !stale;
     const [words, age] = this.banner.children;
     setText(words, stale ? `Not live since ${clockText(sinceMs)}. ${REASONS[phase]}` : "");
     setText(age, stale ? `What you see is ${durationWords(Date.now() - sinceMs)} old.` : "");
     this.querySelector(".login")?.remove();
-    if (phase === "signed-out") this.append(loginLink());
+    if (phase === "signed-out") this.append(loginLink(`/${location.hash}`));
     this.#title();
   }
 
@@ -40,15 +41,6 @@ export class ConnectionState extends HTMLElement {
   }
 }
 
-const WORDS = {
-  connecting: () => "Connecting",
-  live: () => "Live",
-  reconnecting: (since) => `Reconnecting since ${since}`,
-  offline: (since) => `Offline since ${since}`,
-  "signed-out": () => "Logged out",
-  gone: () => "Closed",
-};
-
 const REASONS = {
   connecting: "The server has not answered yet.",
   live: "",
@@ -57,13 +49,5 @@ const REASONS = {
   "signed-out": "You are logged out: log in to go on.",
   gone: "The server has closed the board.",
 };
-
-function loginLink() {
-  const link = document.createElement("a");
-  link.className = "login button primary";
-  link.href = `/login?next=/${location.hash}`;
-  link.textContent = "Log in";
-  return link;
-}
 
 customElements.define("connection-state", ConnectionState);

@@ -1,17 +1,36 @@
 // Questions to the reader: one `<dialog id="ask">` for a yes or no, one `<dialog id="name">` for
-// the supervisor's name. Esc and Cancel both mean no; the focus starts on the harmless answer.
+// the supervisor's name, on any page that has a question. Esc and Cancel both mean no; the focus
+// starts on the harmless answer.
 
-import { setText } from "/static/shared/dom.js";
+import { el, setText } from "/static/shared/dom.js";
 
 const NAME_KEY = "aurora.supervisor";
 
+const ask = dialog("ask", { autofocus: "" }, el("button", { value: "yes", class: "danger" }), el("p"));
+const input = el("input", {
+  id: "name-input", required: "", maxlength: "64", autocomplete: "name", autofocus: "",
+});
+const nameDialog = dialog("name", {}, el("button", { value: "yes", class: "primary" }, "Keep"),
+  el("p", {}, "It is recorded with what you do, and the other supervisors see it."),
+  el("label", { for: "name-input" }, "Name"), input);
+nameDialog.querySelector("h2").textContent = "Your name";
+
+function dialog(id, cancel, yes, ...body) {
+  const node = el("dialog", { id, "aria-labelledby": `${id}-title` },
+    el("form", { method: "dialog" },
+      el("h2", { id: `${id}-title` }), ...body,
+      el("div", { class: "choices" },
+        el("button", { type: "button", class: "cancel", ...cancel }, "Cancel"), yes)));
+  document.body.append(node);
+  return node;
+}
+
 /** Asks for a yes. @returns {Promise<boolean>} */
 export async function confirmed({ title, text, yes }) {
-  const dialog = document.getElementById("ask");
-  dialog.querySelector("h2").textContent = title;
-  dialog.querySelector("p").textContent = text;
-  dialog.querySelector("[value=yes]").textContent = yes;
-  return (await answer(dialog)) === "yes";
+  ask.querySelector("h2").textContent = title;
+  ask.querySelector("p").textContent = text;
+  ask.querySelector("[value=yes]").textContent = yes;
+  return (await answer(ask)) === "yes";
 }
 
 /** The name under which this supervisor acts, or `""`. */
@@ -28,10 +47,8 @@ let nameForThisPage = "";
 
 /** Asks for the name. @returns {Promise<string>} the name, `""` when the reader changed their mind */
 export async function askName() {
-  const dialog = document.getElementById("name");
-  const input = dialog.querySelector("input");
   input.value = supervisorName();
-  if ((await answer(dialog)) !== "yes") return "";
+  if ((await answer(nameDialog)) !== "yes") return "";
   const name = input.value.trim();
   nameForThisPage = name;
   try {
@@ -55,7 +72,7 @@ export function nameButton(button, onChange = () => {}) {
   };
   button.addEventListener("click", () => askName());
   // After whoever asked has kept the name.
-  document.getElementById("name").addEventListener("close", () => setTimeout(() => { show(); onChange(); }));
+  nameDialog.addEventListener("close", () => setTimeout(() => { show(); onChange(); }));
   show();
 }
 

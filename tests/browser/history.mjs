@@ -16,8 +16,11 @@ await play(browser, async () => {
     expected.failedRequests = true;
     await page.goto(`${BASE}/login?next=/.//elsewhere.example/`);
     await page.fill("#token", TOKEN);
+    // The browser says some time after the page is there that it was not found.
+    const said = page.waitForEvent("console", (it) => /Failed to load resource/.test(it.text()));
     await page.keyboard.press("Enter");
     await page.waitForURL((url) => url.pathname.startsWith("//elsewhere"));
+    await said;
     check(new URL(page.url()).origin === BASE, `a link led to ${page.url()}`);
     await context.clearCookies();
     expected.failedRequests = false;
