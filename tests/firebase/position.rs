@@ -13,7 +13,7 @@ use crate::house::{House, call, entry_of};
 
 fn with_calls(numbers: std::ops::Range<u64>) -> House {
     let mut house = House::new();
-    house.settings.silence = Duration::from_millis(1);
+    house.settings.silence = Duration::ZERO;
     house.start();
     for n in numbers {
         house.begins(n);
