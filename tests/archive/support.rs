@@ -14,13 +14,8 @@ pub async fn status(app: &TestApp) -> Value {
     app.get("/status").await.json()["archive"].clone()
 }
 
-/// Waits until the archive has all that was said, and says the same of itself again.
 pub async fn until_archived(app: &TestApp) {
-    wait_until("the archive has followed", async || {
-        let status = status(app).await;
-        status["behind"] == 0 && status["state"] == "following"
-    })
-    .await;
+    app.until_archived().await;
 }
 
 pub async fn hang_up(app: &TestApp, number: &str) {

@@ -102,10 +102,7 @@ async fn no_durable_word_is_lost_wherever_the_server_is_killed() {
                 n_kills += AT_START.len();
             }
             let answered = app.total().await;
-            wait_until("the archive has everything", async || {
-                app.get("/status").await.json()["archive"]["behind"] == 0
-            })
-            .await;
+            app.until_archived().await;
             assert!(app.stop_gracefully().0.success(), "{}", app.stderr());
             let total = fs::read(app.data_dir().join("total.json")).expect("a stop leaves it");
             let total: Value = serde_json::from_slice(&total).expect("total.json is JSON");

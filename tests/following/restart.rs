@@ -26,6 +26,16 @@ const TRIES: usize = 3;
 const CALLERS: usize = 20;
 const WORDS: &str = "The lamp on this level is broken";
 
+/// Tries it until the stop was not cut short.
+async fn once_in_time(stops: impl AsyncFn() -> bool) {
+    for _ in 0..TRIES {
+        if stops().await {
+            return;
+        }
+    }
+    panic!("the stop was cut short {TRIES} times");
+}
+
 /// A server that asks this model, with a deadline longer than a stop may take.
 async fn with_model(chat: &ChatFake, builder: Builder) -> TestApp {
     let builder = builder
@@ -122,12 +132,7 @@ async fn turns_in_flight_are_finished_and_new_calls_are_answered_meanwhile() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cards_answer_for_a_model_that_takes_longer_than_a_stop() {
-    for _ in 0..TRIES {
-        if stops_before_the_model_answers().await {
-            return;
-        }
-    }
-    panic!("the stop was cut short {TRIES} times");
+    once_in_time(stops_before_the_model_answers).await;
 }
 
 async fn stops_before_the_model_answers() -> bool {
@@ -148,12 +153,7 @@ async fn stops_before_the_model_answers() -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_hangs_holds_a_stop() {
-    for _ in 0..TRIES {
-        if stops_while_all_hangs().await {
-            return;
-        }
-    }
-    panic!("the stop was cut short {TRIES} times");
+    once_in_time(stops_while_all_hangs).await;
 }
 
 async fn stops_while_all_hangs() -> bool {

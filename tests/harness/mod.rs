@@ -197,6 +197,15 @@ impl TestApp {
             .await;
     }
 
+    /// Waits until the archive has all that was said and done, and says the same of itself again.
+    pub async fn until_archived(&self) {
+        wait_until("the archive has followed", async || {
+            let archive = self.get("/status").await.json()["archive"].clone();
+            archive["behind"] == 0 && archive["state"] == "following"
+        })
+        .await;
+    }
+
     /// Asks it to stop and waits; how it ended and how long that took.
     pub fn stop_gracefully(&mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();

@@ -11,8 +11,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tempfile::TempDir;
 
+use crate::damage::four_segments;
 use crate::folders::{assert_good, held, is_put_aside, repaired, start, verified};
-use crate::support::{copy, folder, lines, open, say_words, segments};
+use crate::support::{copy, lines, say_words, segments};
 
 /// Something that happens to a segment.
 #[derive(Debug, Clone)]
@@ -85,16 +86,8 @@ fn suffer(file: &Path, harm: &Harm) {
     fs::write(file, bytes).unwrap();
 }
 
-/// A journal of four segments, made once.
-static WHOLE: LazyLock<TempDir> = LazyLock::new(|| {
-    let dir = folder();
-    let journal = open(dir.path());
-    say_words(&journal, 0..32);
-    journal.keep_chain().unwrap();
-    drop(journal);
-    assert_eq!(segments(dir.path()).len(), 4);
-    dir
-});
+/// Made once.
+static WHOLE: LazyLock<TempDir> = LazyLock::new(four_segments);
 
 /// Whole lines that are records, wherever they stand.
 fn records_in(dir: &Path) -> BTreeMap<Seq, Record> {

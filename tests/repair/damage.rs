@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use crate::folders::{assert_good, held, is_put_aside, quarantined, repaired, start, verified};
 use crate::support::{copy, files, folder, lines, open, say_words, segments};
 
-/// Four segments and their chain.
-fn journal() -> TempDir {
+/// A journal of four segments and their chain.
+pub fn four_segments() -> TempDir {
     let dir = folder();
     let journal = open(dir.path());
     say_words(&journal, 0..32);
@@ -45,7 +45,7 @@ fn names(dir: &Path, file: &Path, line: Option<u64>) {
 
 #[test]
 fn a_whole_folder_is_good_and_stays_as_it_is() {
-    let dir = journal();
+    let dir = four_segments();
     let before = files(dir.path());
 
     assert_good(dir.path());
@@ -59,7 +59,7 @@ fn a_whole_folder_is_good_and_stays_as_it_is() {
 #[test]
 fn a_changed_byte_costs_one_record_and_no_other() {
     for segment in 0..4 {
-        let dir = journal();
+        let dir = four_segments();
         let file = segments(dir.path())[segment].clone();
         let mut all = lines(&file);
         let seq = read_record(all[2].trim_ascii_end()).unwrap().seq;
@@ -89,7 +89,7 @@ fn a_changed_byte_costs_one_record_and_no_other() {
 #[test]
 fn a_damaged_header_is_made_anew() {
     for segment in 0..4 {
-        let dir = journal();
+        let dir = four_segments();
         let file = segments(dir.path())[segment].clone();
         let good = fs::read(&file).unwrap();
         let mut bad = good.clone();
@@ -107,7 +107,7 @@ fn a_damaged_header_is_made_anew() {
 #[test]
 fn a_segment_that_is_missing_is_filled() {
     for segment in [1, 2] {
-        let dir = journal();
+        let dir = four_segments();
         let head = n_records(dir.path());
         let file = segments(dir.path())[segment].clone();
         let gone: Vec<_> = lines(&file)[1..]
@@ -127,7 +127,7 @@ fn a_segment_that_is_missing_is_filled() {
 
 #[test]
 fn the_last_segments_that_are_missing_leave_their_numbers_to_nobody() {
-    let dir = journal();
+    let dir = four_segments();
     let (id, head, state) = {
         let journal = open(dir.path());
         (journal.id(), journal.head(), journal.snapshot())
@@ -150,7 +150,7 @@ fn the_last_segments_that_are_missing_leave_their_numbers_to_nobody() {
 
 #[test]
 fn the_first_segments_that_are_missing_are_said() {
-    let dir = journal();
+    let dir = four_segments();
     let file = segments(dir.path())[0].clone();
     let first = read_header(lines(&segments(dir.path())[1])[0].trim_ascii_end()).unwrap().first_seq;
     fs::remove_file(file).unwrap();
@@ -166,7 +166,7 @@ fn the_first_segments_that_are_missing_are_said() {
 
 #[test]
 fn copies_and_changed_names_find_their_places() {
-    let whole = journal();
+    let whole = four_segments();
     let all = held(&open(copy(whole.path()).path()));
     let at = |dir: &Path, n: u32| dir.join(format!("journal/{n:08}.jsonl"));
 
@@ -194,7 +194,7 @@ fn copies_and_changed_names_find_their_places() {
 
 #[test]
 fn a_chain_that_does_not_read_begins_anew_and_says_so() {
-    let dir = journal();
+    let dir = four_segments();
     let path = dir.path().join("journal").join(chain::FILE);
     let mut bytes = fs::read(&path).unwrap();
     bytes[20] ^= 1;
@@ -210,7 +210,7 @@ fn a_chain_that_does_not_read_begins_anew_and_says_so() {
 
 #[test]
 fn what_somebody_changed_on_purpose_stays_told() {
-    let dir = journal();
+    let dir = four_segments();
     let file = segments(dir.path())[1].clone();
     let mut all = lines(&file);
     let mut record = read_record(all[2].trim_ascii_end()).unwrap();
@@ -230,7 +230,7 @@ fn what_somebody_changed_on_purpose_stays_told() {
 
 #[test]
 fn what_a_newer_aurora_wrote_is_refused_and_stays() {
-    let (format, record) = (journal(), journal());
+    let (format, record) = (four_segments(), four_segments());
     let file = segments(format.path())[1].clone();
     let mut all = lines(&file);
     let header = read_header(all[0].trim_ascii_end()).unwrap();

@@ -166,37 +166,3 @@ async fn a_critical_call_raises_an_alert_until_somebody_has_seen_it() {
     assert_eq!(seen["alert_id"], alert["alert_id"]);
     assert_eq!(app.total().await["alerts"], json!([]));
 }
-
-#[tokio::test]
-async fn a_board_that_opens_shows_what_is_open() {
-    let app = TestApp::spawn().await;
-    let (open, ended) =
-        (app.say("+15550100", "There is a fire").await, app.say("+15550101", "Hello").await);
-    act(&app, ended.call(), "end", "kim").await;
-
-    let initial = app.board().await.until("initial").await;
-    let conversation = app.listen(open.conversation()).await.until("initial").await;
-
-    assert!(initial.id.is_some());
-    let calls = initial.data["calls"].as_array().unwrap();
-    assert_eq!((calls.len(), &calls[0]["call_id"]), (1, &json!(open.call())));
-    assert_eq!(initial.data["alerts"].as_array().unwrap().len(), 1);
-    for field in [
-        "conversation_id",
-        "call_id",
-        "worker_id",
-        "mobile_no",
-        "urgency",
-        "status",
-        "medium",
-        "timestamp",
-        "admin_id",
-        "messages",
-        "total_messages",
-    ] {
-        assert!(conversation.data.get(field).is_some(), "{field}");
-    }
-    for field in ["message_id", "role", "content", "timestamp", "sources"] {
-        assert!(conversation.data["messages"][0].get(field).is_some(), "{field}");
-    }
-}

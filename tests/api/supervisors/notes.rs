@@ -17,6 +17,8 @@ async fn conclude(app: &TestApp, call: &str, text: &str) -> Got {
 
 /// What was written about it, in the order in which that happened.
 async fn deeds(app: &TestApp, call: &str) -> Vec<(String, String, String)> {
+    // Which tells of them.
+    app.until_archived().await;
     let transcript = app.get_json(&format!("/api/calls/{call}/conversation")).await;
     let actions = transcript["actions"].as_array().expect("a list");
     let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
