@@ -79,8 +79,10 @@ impl Keeper {
         let keep = move || {
             let user_id = asked.answer();
             let run = Run { user_id: user_id.clone(), ..run };
-            // Without it only a kill is not survived; what is wrong here is told at the end.
-            let mark = Mark::make(&spool, &run, &occasion).ok();
+            // No data folder is made before the command has ended, which may need an empty place.
+            let is_there = spool.dir().parent().is_some_and(Path::is_dir);
+            // Without a mark only a kill is not survived; what is wrong here is told at the end.
+            let mark = is_there.then(|| Mark::make(&spool, &run, &occasion).ok()).flatten();
             while end.recv_timeout(SEEN_EVERY) == Err(RecvTimeoutError::Timeout) {
                 mark.iter().for_each(Mark::seen);
             }
@@ -150,5 +152,64 @@ fn cut_short(run: Run, seen: Option<SystemTime>) -> Run {
         status: RunStatus::Interrupted,
         duration_seconds: Seconds::from_millis(lasted).unwrap_or_default(),
         ..run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::domain::{Label, RunId};
+    use crate::runs::user;
+
+    fn begin(data_dir: &Path) -> Option<(Note, Option<Mark>)> {
+        let run = Run {
+            run_id: RunId(Ulid::nil()),
+            user_id: Note::default(),
+            timestamp: Timestamp::from_millis(1_700_000_000_000),
+            slug: Label::parse("x").unwrap(),
+            command: Note::parse("x").unwrap(),
+            status: RunStatus::Interrupted,
+            duration_seconds: Seconds::default(),
+            automation_seconds: Seconds::default(),
+            lines_migrated: 0,
+            manual_estimate_seconds: Seconds::default(),
+            report_path: None,
+            call_id: None,
+        };
+        let asked = user::ask(Some("ada"));
+        Keeper::begin(Spool::of(data_dir), run, "1 2".to_owned(), asked)?.end()
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_not_made_while_the_work_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let (user, mark) = begin(&dir.path().join("data")).unwrap();
+        assert_eq!((user.as_str(), mark.is_none()), ("ada", true));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+
+        let (_, mark) = begin(dir.path()).unwrap();
+        assert!(mark.unwrap().path().ends_with("runs/1-2.begun"));
+    }
+
+    #[test]
+    fn what_is_locked_or_was_replaced_is_left_and_a_clock_set_back_makes_no_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::of(dir.path());
+        let (_, mark) = begin(dir.path()).unwrap();
+        let mark = mark.unwrap();
+        take_up(&spool, mark.path()).unwrap();
+        assert!(mark.path().exists(), "its work goes on");
+
+        mark.file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let path = mark.path().to_owned();
+        drop(mark);
+        take_up(&spool, &path).unwrap();
+        assert!(!path.exists());
+        let runs = spool.list(Place::Waiting, 9).unwrap();
+        assert_eq!(runs.len(), 1);
+        assert_eq!(runs[0].timestamp, Timestamp::from_millis(1_700_000_000_000));
+        assert_eq!(runs[0].duration_seconds, Seconds::default());
     }
 }

@@ -8,8 +8,9 @@
 //!   be elsewhere.
 //!
 //! # Folders
-//! `*.json` waits. `*.begun` is under way ([`super::begun`]). `sent/` is in the database already and waits for a server that takes it into its
-//! journal. `refused/` the database will not have. `aside/` could not be read.
+//! `*.json` waits. `*.begun` is under way ([`super::begun`]). `sent/` is in the database already and
+//! waits for a server that takes it into its journal. `refused/` the database will not have. `aside/`
+//! could not be read.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};

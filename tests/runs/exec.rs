@@ -224,7 +224,11 @@ fn whatever_is_wrong_here_the_command_runs() {
 fn a_disk_that_takes_nothing_more_when_the_work_ends_is_told_of() {
     let dir = tempdir().unwrap();
     // As a disk that is full when the command ends: there is no folder any more.
-    let moved = format!("mv '{0}/runs' '{0}/gone' && : > '{0}/runs'", dir.path().display());
+    // Whoever notes its beginning is done with the folder by then.
+    let moved = format!(
+        "cd '{}'; until ls runs/*.begun; do sleep 0.01; done; mv runs gone && : > runs",
+        dir.path().display()
+    );
     fs::create_dir(dir.path().join("runs")).unwrap();
     let output = exec(dir.path(), &["sh", "-c", &moved]).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
