@@ -33,14 +33,14 @@ struct Asked {
     /// Only these parts.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Of each measurement at a rate; those at a low rate take longer.
+    /// Of each measurement at a rate; those at a low rate and that of the bill take longer.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..))]
     seconds: u16,
     /// Turns a second, each at `AURORA_FIREBASE_REQUESTS_PER_SECOND=1`.
-    #[arg(long, value_delimiter = ',', default_values_t = [1.0, 5.0, 10.0, 20.0, 50.0])]
+    #[arg(long, value_delimiter = ',', default_values_t = [1.0, 5.0, 10.0, 50.0])]
     rates: Vec<f64>,
     /// Other values of `AURORA_FIREBASE_REQUESTS_PER_SECOND`, each at the last of the rates.
-    #[arg(long, value_delimiter = ',', default_values_t = [2, 5, 10, 20])]
+    #[arg(long, value_delimiter = ',', default_values_t = [5, 10, 20])]
     paces: Vec<u32>,
     /// Where the data folders are made; else beside what is built.
     #[arg(long)]
