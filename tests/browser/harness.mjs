@@ -126,9 +126,9 @@ export async function audit(page, name) {
 }
 
 /** Pictures of all pages, for whoever has to find out why. */
-export async function pictures(context) {
+export async function pictures(...contexts) {
   if (!process.env.SHOTS) return;
-  for (const [at, page] of context.pages().entries()) {
+  for (const [at, page] of contexts.flatMap((it) => it.pages()).entries()) {
     await page.screenshot({ path: join(process.env.SHOTS, `failed-${at}.png`) }).catch(() => {});
   }
 }
