@@ -18,7 +18,7 @@ export function costParts(cost) {
     ["This month", { ...monthOf(cost.days ?? []), usd: cost.usd?.downloaded_this_month }]];
   const rows = ROWS.filter(([name]) => columns.some(([, it]) => Number.isFinite(it[name])));
   const told = [
-    Number.isFinite(cost.stored_bytes) ? `Stored there: about ${bytesText(cost.stored_bytes)}, ${usdText(cost.usd?.stored_a_month ?? 0)} a month.` : null,
+    cost.stored_bytes > 0 ? `Stored there: about ${bytesText(cost.stored_bytes)}, ${usdText(cost.usd?.stored_a_month ?? 0)} a month.` : null,
     cost.per_call?.bytes_up > 0 ? `A call: about ${Math.round(cost.per_call.paths)} values, ${bytesText(cost.per_call.bytes_up)}.` : null,
   ].filter(Boolean).join(" ");
   if (rows.length === 0) return [];

@@ -1,12 +1,16 @@
 // How the mirror listens: at once, now and again, or not at all. A switch that follows the server.
 
-import { ApiError, post } from "/static/shared/api.js";
+import { post } from "/static/shared/api.js";
 import { el, setText } from "/static/shared/dom.js";
 
 const EVERY = "periodic:30s";
+/** What was told before a switch may come after it. */
+const LATE_MS = 10_000;
 
 export class MirrorMode extends HTMLElement {
   #drawn = null;
+  /** What was asked for last, until when the server may still tell of what was before. */
+  #wanted = { mode: null, untilMs: 0 };
   #isAsking = false;
 
   connectedCallback() {
@@ -22,9 +26,14 @@ export class MirrorMode extends HTMLElement {
     const mode = sync?.mode;
     this.hidden = typeof mode !== "string";
     if (this.hidden || this.#isAsking) return;
+    if (mode !== this.#wanted.mode && Date.now() < this.#wanted.untilMs) return;
+    this.#wanted.untilMs = 0;
     setText(this.by, CHOSEN[sync.mode_by] ?? "");
+    const hadFocus = document.activeElement === this.back;
     this.back.hidden = sync.mode_by !== "person";
     if (mode !== this.#drawn) this.#draw(mode);
+    // A button that goes must not take the keyboard's place along.
+    if (hadFocus && this.back.hidden) this.choices.querySelector(":checked").focus();
   }
 
   #draw(mode) {
@@ -46,11 +55,11 @@ export class MirrorMode extends HTMLElement {
     try {
       const now = await post("/api/sync/mode", { mode });
       setText(this.told, "Switched.");
-      this.#draw(now?.mode ?? mode ?? this.#drawn);
+      // Where the rollout decides, its answer is still to come.
+      this.#wanted = { mode: now.mode, untilMs: mode === null ? 0 : Date.now() + LATE_MS };
+      this.#draw(now.mode);
     } catch (err) {
-      setText(this.told, err instanceof ApiError && err.status === 404
-        ? "Not done: this server has no such switch. Set AURORA_REALTIME_SYNC and start it again."
-        : `Not done: ${err.message}`);
+      setText(this.told, `Not done: ${err.message}`);
       const before = this.#drawn;
       this.#draw(before);
     } finally {

@@ -133,7 +133,8 @@ export class MirrorState extends HTMLElement {
 const TEXTS = {
   unknown: () => ["not known yet", "The server has not told yet."],
   off: () => ["off", "No Firebase is configured. Every call is kept on this server."],
-  synced: () => ["synced", "Everything is in Firebase."],
+  synced: (sync) => ["synced", (sync.failed ?? []).length > 0
+    ? "Everything is in Firebase but what it refused." : "Everything is in Firebase."],
   pending: (sync) => [waiting(sync), `On its way to Firebase: ${waiting(sync)}. Nothing is lost meanwhile.`],
   unreachable: (sync) => [`unreachable, ${waiting(sync)}`,
     "Firebase cannot be reached. Every change is kept on this server and sent when it is back."],

@@ -44,7 +44,7 @@ function needed(name) {
 
 /**
  * Opens the browser. `another` gives a context of its own: another person with their own session.
- * @returns {Promise<{context: object, another: () => Promise<object>, close: () => Promise<void>}>}
+ * @returns {Promise<{context: object, contexts: object[], another: () => Promise<object>, close: () => Promise<void>}>}
  */
 export async function openBrowser() {
   const { chromium } = require("playwright-core");
@@ -55,13 +55,15 @@ export async function openBrowser() {
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
       "--disable-background-networking", "--disable-component-update"],
   });
+  const contexts = [];
   const another = async () => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+    contexts.push(context);
     context.setDefaultTimeout(PATIENCE_MS);
     context.on("page", watch);
     return context;
   };
-  return { context: await another(), another, close: () => browser.close() };
+  return { context: await another(), contexts, another, close: () => browser.close() };
 }
 
 /** Plays a story to its end; the process succeeds if all of it held and no page complained. */
@@ -73,7 +75,7 @@ export async function play(browser, story) {
   } catch (err) {
     console.error(`FAILED ${err.stack ?? err}`);
     if (complaints.length > 0) console.error(`Complaints of the pages:\n${complaints.join("\n")}`);
-    await pictures(browser.context);
+    await pictures(browser.contexts);
     process.exitCode = 1;
   } finally {
     await browser.close();
@@ -174,9 +176,9 @@ export async function audit(page, name) {
 }
 
 /** Pictures of all pages, for whoever has to find out why. */
-async function pictures(context) {
+async function pictures(contexts) {
   if (!process.env.SHOTS) return;
-  for (const [at, page] of context.pages().entries()) {
+  for (const [at, page] of contexts.flatMap((it) => it.pages()).entries()) {
     await page.screenshot({ path: join(process.env.SHOTS, `failed-${at}.png`) }).catch(() => {});
   }
 }

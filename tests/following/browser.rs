@@ -7,13 +7,13 @@ use std::sync::LazyLock;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use aurora::domain::Field;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
+use crate::edits::until_listening;
 use crate::fakes::rtdb::{Fault, Rtdb};
-use crate::harness::{Elsewhere, EventStream, TestApp, wait_until};
+use crate::harness::{EventStream, TestApp, wait_until};
 use crate::mirroring::{assert_equal, mirrored, sync, until_synced};
 
 /// For a step of a story, which has deadlines of its own, on a busy machine.
@@ -159,44 +159,91 @@ async fn two_supervisors_share_the_board_and_every_change_names_its_person() {
 
 #[tokio::test]
 async fn notes_conflicts_and_the_mirrors_panel_are_seen_to_in_a_browser() {
-    let mut app = TestApp::spawn().await;
+    let rtdb = Rtdb::start();
+    let mut app = mirrored(&rtdb).spawn().await;
+    until_listening(&app).await;
     let fire = app.say("+15550100", "There is a fire in the warehouse").await;
     let lamp = app.say("+15550101", "The lamp in the corridor is broken").await;
     let over = app.say("+15550102", "When is the canteen open").await;
     let (fire, lamp, over) = (fire.call(), lamp.call(), over.call());
-    for (call, verb, body) in [
-        (fire, "takeover", json!({ "admin_id": "Kim" })),
-        (fire, "urgency", json!({ "admin_id": "Kim", "urgency": "urgent" })),
-        (lamp, "notes", json!({ "admin_id": "Kim", "admin_notes": "Corridor B" })),
-        (over, "end", json!({ "admin_id": "Kim" })),
-    ] {
+    let act = async |app: &TestApp, call: &str, verb: &str, mut body: Value| {
+        body["admin_id"] = json!("Kim");
         let got = app.act(&format!("/api/call/{call}/{verb}"), &body).await;
         assert!(got.status < 300, "{verb}: {}", got.text());
-    }
-    // Before all that was done here.
-    const LONG_BEFORE_MS: i64 = 60 * 60 * 1000;
-    let there =
-        |call, field, value, before_ms| Elsewhere { call, field, value, by: "Sam", before_ms };
+    };
+    let urgency = async |app: &TestApp, to: &str| {
+        act(app, fire, "urgency", json!({ "urgency": to })).await;
+    };
+    let there = |call: &str, mut values: Value| {
+        values["updated_by"] = json!("Sam");
+        values["updated_at"] = json!({ ".sv": "timestamp" });
+        rtdb.patch(&format!("active_calls/{call}"), &values);
+    };
+    act(&app, lamp, "notes", json!({ "admin_notes": "Corridor B" })).await;
+    act(&app, over, "end", json!({})).await;
 
-    play(&mut app, &["sides.mjs"], async |app, line| {
-        if line == "READY-FOR-EDITS" {
-            app.said_elsewhere(lamp, "-OAbcdefghijklmnopq_", "The janitor is coming").await;
-            app.edited_elsewhere(&[
-                there(fire, Field::AdminId, "Sam", LONG_BEFORE_MS),
-                there(fire, Field::Urgency, "NORMAL", -60_000),
-                there(lamp, Field::AdminNotes, "Corridor C,\nbeside the lift", LONG_BEFORE_MS),
-                there(lamp, Field::FinalAction, "Janitor told", 1_000),
-            ])
-            .await;
+    play(&mut app, &["sides.mjs"], async |app, line| match line {
+        "READY-FOR-EDITS" => {
+            until_synced(app).await;
+            rtdb.go_down();
+            wait_until("it hears nothing", async || sync(app).await["listening"] == false).await;
+            urgency(app, "urgent").await;
+            // What is known of the database's clock may be wrong by some milliseconds.
+            let offset_ms = sync(app).await["clock_offset_ms"].as_i64().expect("a number");
+            let now_ms = || jiff::Timestamp::now().as_millisecond() + offset_ms;
+            let between_ms = now_ms() + 25;
+            let takeover = json!({ "admin_id": "Sam", "status": "TAKEOVER", "urgency": "NORMAL" });
+            there(fire, takeover);
+            rtdb.put(&format!("active_calls/{fire}/updated_at"), json!(between_ms));
+            let notes = "Corridor C,\nbeside the lift";
+            there(lamp, json!({ "admin_notes": notes, "final_action": "Janitor told" }));
+            wait_until("it is later", async || now_ms() > between_ms + 25).await;
+            act(app, fire, "takeover", json!({})).await;
+            act(app, lamp, "notes", json!({ "admin_notes": "Corridor B, second floor" })).await;
+            let conversation = lamp.replace("call_", "conv_");
+            let words =
+                json!({ "role": "admin", "content": "The janitor is coming", "admin_id": "Sam" });
+            let key = "messages/-OAbcdefghijklmnopq_";
+            rtdb.put(&format!("active_conversations/{conversation}/{key}"), words);
+            let moved = json!({ ".sv": "timestamp" });
+            rtdb.put(&format!("active_calls/{lamp}/last_message_at"), moved);
+            rtdb.come_back();
         }
+        "READY-FOR-TROUBLE" => {
+            until_synced(app).await;
+            rtdb.set_fault(Fault::Poison("final_action".to_owned()));
+            act(app, over, "final-action", json!({ "final_action": "Told at one" })).await;
+            there(lamp, json!({ "urgency": "PURPLE" }));
+        }
+        "READY-FOR-MENDING" => {
+            rtdb.clear_faults();
+            there(lamp, json!({ "urgency": app.call(lamp).await["call"]["urgency"] }));
+        }
+        "SWITCHED periodic:30s" => {
+            wait_until("no stream is open", async || rtdb.streams() == 0).await;
+            urgency(app, "urgent").await;
+        }
+        "SWITCHED off" => {
+            until_synced(app).await;
+            there(lamp, json!({ "admin_notes": "Written while nobody listened" }));
+            urgency(app, "critical").await;
+        }
+        "SWITCHED live" => {
+            until_listening(app).await;
+            urgency(app, "normal").await;
+        }
+        _ => {}
     })
     .await;
 
     let call = app.call(lamp).await["call"].clone();
-    assert_eq!(call["admin_notes"], "Corridor C,\nbeside the lift");
+    assert_eq!(call["admin_notes"], "Written while nobody listened");
     let call = app.call(fire).await["call"].clone();
     assert_eq!((&call["admin_id"], &call["urgency"]), (&json!("Kim"), &json!("NORMAL")));
-    assert_eq!(app.call(over).await["call"]["final_action"], "Told at noon");
+    let (mode, by) = (&sync(&app).await["mode"], &sync(&app).await["mode_by"]);
+    assert_eq!((mode, by), (&json!("live"), &json!("default")));
+    until_synced(&app).await;
+    assert_equal(&app, &rtdb).await;
 }
 
 #[tokio::test]

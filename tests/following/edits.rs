@@ -138,6 +138,39 @@ async fn an_entry_that_was_removed_is_whole_again_also_where_something_was_writt
 }
 
 #[tokio::test]
+async fn what_the_database_refuses_is_not_undone_by_what_stands_there() {
+    let rtdb = Rtdb::start();
+    let (app, reply) = listening(&rtdb).await;
+    let path = format!("active_calls/{}/admin_notes", reply.call());
+    // The value alone, and not the mark beside it.
+    rtdb.set_fault(Fault::Poison(path.clone()));
+
+    let notes = json!({ "admin_id": "Kim", "admin_notes": "Kim was here" });
+    app.act(&format!("/api/call/{}/notes", reply.call()), &notes).await;
+
+    let mark = format!("active_calls/{}/mirrored/admin_notes", reply.call());
+    wait_until("the mark is there", async || rtdb.value(&mark) != Value::Null).await;
+    wait_until("ours is refused", async || {
+        let failed = sync(&app).await["failed"].clone();
+        failed.as_array().is_some_and(|it| it.iter().any(|it| it["path"] == path))
+    })
+    .await;
+    // Later than half an echo is left alone; and where entries are looked at before each write.
+    rtdb.end_streams();
+    until_listening(&app).await;
+    edit(&rtdb, reply.call(), json!({ "final_action": "looked at" }));
+    until_here(&app, reply.call(), "final_action", &json!("looked at")).await;
+    app.act("/api/sync/mode", &json!({ "mode": "off" })).await;
+    let takeover = format!("/api/call/{}/takeover", reply.call());
+    app.act(&takeover, &json!({ "admin_id": "Kim" })).await;
+    until_synced(&app).await;
+    assert_eq!(call(&app, reply.call()).await["admin_notes"], "Kim was here");
+    rtdb.clear_faults();
+    app.act("/api/sync/retry", &json!({})).await;
+    wait_until("it is there", async || rtdb.value(&path) == "Kim was here").await;
+}
+
+#[tokio::test]
 async fn words_bear_the_name_of_who_says_them_and_one_key_may_serve_for_all() {
     let rtdb = Rtdb::start();
     let (app, reply) = listening(&rtdb).await;

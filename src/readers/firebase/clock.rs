@@ -14,6 +14,10 @@ use super::client::Client;
 use super::key::escape;
 use crate::domain::Timestamp;
 
+/// What a `Date` of HTTP tells: a second, and servers write the same one for up to a second more
+/// rather than ask their clock each time.
+const DATE: Duration = Duration::from_secs(2);
+
 /// The offset as far as it is known. Shared; cheap.
 #[derive(Debug, Default)]
 pub struct Clock {
@@ -46,8 +50,7 @@ impl Clock {
         let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
         let asked = Timestamp::from_millis(heard.as_millis().saturating_sub(took_ms));
         if let Some(said) = date {
-            // The `Date` of HTTP.
-            self.note(said, Duration::from_secs(1), asked, heard);
+            self.note(said, DATE, asked, heard);
         }
     }
 
@@ -109,6 +112,18 @@ mod tests {
         }
 
         assert!((clock.offset_ms() - ahead).abs() <= 25, "{}", clock.offset_ms());
+    }
+
+    #[test]
+    fn a_date_that_is_kept_for_a_while_spoils_no_exact_measurement() {
+        let clock = Clock::default();
+        clock.note(ms(5), Duration::from_millis(1), ms(0), ms(10));
+        let exact = clock.offset_ms();
+
+        // Of 11.9 s, told at 12.7 s.
+        clock.note(ms(11_000), DATE, ms(12_700), ms(12_702));
+
+        assert_eq!(clock.offset_ms(), exact);
     }
 
     #[test]

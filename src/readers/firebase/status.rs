@@ -12,6 +12,7 @@ use super::download::{Listening, ListeningReport, Mode};
 use super::failed::FailedItem;
 use super::meter::Meter;
 use super::position::Noticed;
+use crate::domain::{Field, RemoteCall};
 
 /// Why the mirror waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +173,20 @@ impl MirrorStatus {
             let rest = it.path.strip_prefix(path);
             rest.is_some_and(|it| it.is_empty() || it.starts_with('/'))
         })
+    }
+
+    /// Without what differs there only because ours was refused.
+    pub(super) fn without_refused(&self, mut remote: RemoteCall) -> RemoteCall {
+        if self.has_failed() {
+            let id = remote.call_id;
+            let is_failed = |name: &str| self.is_failed(&format!("active_calls/{id}/{name}"));
+            remote.ended = remote.ended.filter(|_| !is_failed("status"));
+            remote.edits.retain(|it| match it.field {
+                Field::AdminId => !is_failed("admin_id") && !is_failed("status"),
+                field => !is_failed(field.as_str()),
+            });
+        }
+        remote
     }
 
     /// The answer of `/api/sync`, given the journal's head and the time.
