@@ -8,7 +8,6 @@
 //! While a stream over the calls is known to be good, none of this is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -145,9 +144,7 @@ impl Delivery {
         let clock = self.progress.status.clock();
         clock.note_answer(found.server_time, found.took);
         let mut is_changed = false;
-        let status = Arc::clone(&self.progress.status);
         if let Some((remote, _)) = entry::look(id, &found.value, clock.server_now())
-            && let remote = status.without_refused(remote)
             && (!remote.edits.is_empty() || remote.ended.is_some())
         {
             is_changed = true;

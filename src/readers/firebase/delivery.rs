@@ -137,7 +137,7 @@ impl Delivery {
             }
             self.attend();
             piece.forget(|path| self.is_forgotten(path));
-            if piece.n_paths() > 1 && piece.exceeds(self.limits) {
+            if piece.is_divisible() && piece.exceeds(self.limits) {
                 halve(piece, &mut pieces);
                 is_whole = false;
                 continue;
@@ -156,7 +156,7 @@ impl Delivery {
                     self.accepted(&piece);
                     continue;
                 }
-                Err(WriteError::Refused { .. }) if piece.n_paths() > 1 => {
+                Err(WriteError::Refused { .. }) if piece.is_divisible() => {
                     halve(piece, &mut pieces);
                     is_whole = false;
                     continue;
@@ -206,7 +206,7 @@ impl Delivery {
         self.forgotten.iter().flat_map(|it| &it.1).any(|it| is_within(path, it))
     }
 
-    /// Sets the only path of `piece` aside, if it is the culprit.
+    /// Sets the only value of `piece` aside with its mark, if it is the culprit.
     ///
     /// # Errors
     /// It is not, as a write of our own is not accepted either; or the list is full.

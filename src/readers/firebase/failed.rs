@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::writes::{Limits, Writes, merge};
+use super::writes::{Limits, Writes, merge, unit_of};
 
 /// Longest list of failed items. Beyond it the mirror waits instead of setting aside, and says so.
 pub const MAX_FAILED: usize = 10_000;
@@ -23,7 +23,7 @@ pub struct FailedItem {
     pub value: Value,
 }
 
-/// Which failed items are meant: all, those of one record, the one at a path.
+/// Which failed items are meant: all, those of one record, the one at a path with its mark.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Which {
     pub seq: Option<u64>,
@@ -33,7 +33,7 @@ pub struct Which {
 impl Which {
     pub fn is(&self, item: &FailedItem) -> bool {
         self.seq.is_none_or(|it| it == item.seq)
-            && self.path.as_ref().is_none_or(|it| *it == item.path)
+            && self.path.as_ref().is_none_or(|it| unit_of(it) == unit_of(&item.path))
     }
 }
 

@@ -12,7 +12,6 @@ use super::download::{Listening, ListeningReport, Mode};
 use super::failed::FailedItem;
 use super::meter::Meter;
 use super::position::Noticed;
-use crate::domain::{Field, RemoteCall};
 
 /// Why the mirror waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,20 +174,6 @@ impl MirrorStatus {
         })
     }
 
-    /// Without what differs there only because ours was refused.
-    pub(super) fn without_refused(&self, mut remote: RemoteCall) -> RemoteCall {
-        if self.has_failed() {
-            let id = remote.call_id;
-            let is_failed = |name: &str| self.is_failed(&format!("active_calls/{id}/{name}"));
-            remote.ended = remote.ended.filter(|_| !is_failed("status"));
-            remote.edits.retain(|it| match it.field {
-                Field::AdminId => !is_failed("admin_id") && !is_failed("status"),
-                field => !is_failed(field.as_str()),
-            });
-        }
-        remote
-    }
-
     /// The answer of `/api/sync`, given the journal's head and the time.
     pub fn report(&self, head_seq: u64, now: Timestamp) -> SyncReport {
         let acked_seq = self.acked_seq();
@@ -254,7 +239,9 @@ impl MirrorStatus {
     }
 
     pub(super) fn set_failed(&self, failed: &[FailedItem]) {
-        self.told().failed = failed.into();
+        // A mark is nobody's value; it goes with the one that it marks.
+        let is_value = |it: &&FailedItem| !it.path.contains("/mirrored/");
+        self.told().failed = failed.iter().filter(is_value).cloned().collect();
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

@@ -278,16 +278,25 @@ impl Writes {
         Bytes::from(serde_json::to_vec(&body).expect("JSON values always serialize"))
     }
 
-    /// Two batches of about as many paths each. The second is empty if there is only one path.
-    ///
-    /// A call stays in one, if there is another: its values and their marks belong together.
+    /// Whether it can be split: a value that others may change and its mark can't.
+    pub fn is_divisible(&self) -> bool {
+        let mut units = self.entries.keys().map(|it| unit_of(it));
+        let first = units.next();
+        units.any(|it| Some(it) != first)
+    }
+
+    /// Two batches of about as many values each, one of them empty if it is not divisible. A call
+    /// stays in one as long as there is another.
     pub fn split_half(mut self) -> (Self, Self) {
-        let keys: Vec<&String> = self.entries.keys().collect();
-        let middle = keys.len().div_ceil(2);
-        let parts = |at: &usize| call_in(keys[at - 1]) != call_in(keys[*at]);
-        let at = (middle..keys.len()).find(parts).or_else(|| (1..middle).rev().find(parts));
-        let middle = keys.get(at.unwrap_or(middle)).map(|it| (*it).clone());
-        let upper = middle.map_or_else(BTreeMap::new, |it| self.entries.split_off(&it));
+        let units: BTreeSet<_> = self.entries.keys().map(|it| unit_of(it)).collect();
+        let units: Vec<_> = units.into_iter().collect();
+        let middle = units.len().div_ceil(2);
+        let parts = |at: &usize| units[at - 1].0 != units[*at].0;
+        let at = (middle..units.len()).find(parts).or_else(|| (1..middle).rev().find(parts));
+        let from = units.get(at.unwrap_or(middle)).copied();
+        let is_upper = |path: &str| from.is_some_and(|from| unit_of(path) >= from);
+        let (upper, lower) = self.entries.clone().into_iter().partition(|(path, _)| is_upper(path));
+        self.entries = lower;
         let begun = self.begun.clone();
         let mut second = Self { entries: upper, seq: self.seq, begun, ..Self::default() };
         for half in [&mut self, &mut second] {
@@ -300,7 +309,7 @@ impl Writes {
     pub(super) fn pieces(self, limits: Limits) -> Vec<Self> {
         let (mut waiting, mut pieces) = (vec![self], Vec::new());
         while let Some(piece) = waiting.pop() {
-            if piece.n_paths() > 1 && piece.exceeds(limits) {
+            if piece.is_divisible() && piece.exceeds(limits) {
                 let (first, second) = piece.split_half();
                 waiting.extend([second, first]);
             } else if !piece.is_empty() {
@@ -351,11 +360,15 @@ impl Writes {
     }
 }
 
-/// The call that a path is of; else the path.
-fn call_in(path: &str) -> &str {
-    let rest = path.strip_prefix("active_calls/").unwrap_or("");
-    let key = rest.split('/').next().filter(|it| !it.is_empty());
-    key.map_or(path, |it| &path[..path.len() - rest.len() + it.len()])
+/// What is written together or not at all, calls in a row: a value that others may change and its
+/// mark, for either without the other would look like somebody's edit; and who holds a call with
+/// its status. Any other path is by itself.
+pub(super) fn unit_of(path: &str) -> (&str, &str) {
+    let rest = path.strip_prefix("active_calls/").unwrap_or_default();
+    let Some((key, name)) = rest.split_once('/') else { return (path, "") };
+    let name = name.strip_prefix("mirrored/").unwrap_or(name);
+    let name = if name == "status" { "admin_id" } else { name };
+    (&path[..path.len() - rest.len() + key.len()], name)
 }
 
 fn conversation(call: CallId) -> String {

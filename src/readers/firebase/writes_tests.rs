@@ -1,5 +1,7 @@
 //! The rules of a batch, and that merging equals applying one after the other.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -94,25 +96,35 @@ fn halving_ends_at_single_paths_and_loses_none() {
 }
 
 #[test]
-fn a_value_and_its_mark_stay_together_as_long_as_there_is_another_call() {
+fn a_value_and_its_mark_stay_together_and_a_call_as_long_as_there_is_another() {
     let mut pieces = vec![Writes::new()];
     for call in 0..20 {
-        for field in ["admin_notes", "mirrored/admin_notes", "updated_at"] {
+        for field in ["admin_id", "mirrored/admin_id", "mirrored/status", "status", "updated_at"] {
             pieces[0].set(&format!("active_calls/c{call:02}/{field}"), 1);
         }
         pieces[0].set(&format!("active_conversations/c{call:02}/call_id"), 1);
     }
 
-    while let Some(at) = pieces.iter().position(|it| it.n_paths() > 3) {
-        let (first, second) = pieces.swap_remove(at).split_half();
-        for (path, ..) in first.iter().filter(|it| it.0.starts_with("active_calls/")) {
-            let call = path.split('/').nth(1).expect("a call");
-            assert!(!second.iter().any(|it| it.0.contains(&format!("active_calls/{call}/"))));
+    let mut whole = Vec::new();
+    while let Some(piece) = pieces.pop() {
+        let calls: BTreeSet<_> = piece.iter().map(|it| unit_of(it.0).0.to_owned()).collect();
+        if !piece.is_divisible() {
+            whole.push(piece);
+            continue;
+        }
+        let (first, second) = piece.split_half();
+        assert!(!first.is_empty() && !second.is_empty());
+        if calls.len() > 1 {
+            let has = |half: &Writes, call: &String| half.iter().any(|it| unit_of(it.0).0 == call);
+            assert!(!calls.iter().any(|it| has(&first, it) && has(&second, it)));
         }
         pieces.extend([first, second]);
     }
 
-    assert_eq!(pieces.iter().map(Writes::n_paths).sum::<usize>(), 80);
+    whole.sort_by_key(Writes::n_paths);
+    assert_eq!(whole.iter().map(Writes::n_paths).sum::<usize>(), 120);
+    assert!(whole[..40].iter().all(|it| it.n_paths() == 1));
+    assert!(whole[40..].iter().all(|it| it.n_paths() == 4), "who holds it, its status, the marks");
 }
 
 proptest! {

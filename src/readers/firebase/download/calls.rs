@@ -339,14 +339,13 @@ impl Calls {
         if let Some(call) = (shared.here.call)(id) {
             self.moves.look(&call, entry.get("last_message_at"));
         }
-        let Some((remote, mut problems)) =
+        let Some((mut remote, mut problems)) =
             entry::look(id, entry, shared.mirror.clock().server_now())
         else {
             let reason = "lacks `mirrored`, so that edits can't be told from what we wrote";
             shared.set_aside(&Problem { path, reason });
             return None;
         };
-        let mut remote = shared.mirror.without_refused(remote);
         if let Some((halves, until)) = halves {
             remote.edits.retain(|it| !halves.contains(&it.field));
             if halves.contains(&Field::AdminId) {
