@@ -15,7 +15,7 @@ use crate::streams::{act, hang_up};
 const CALLER: &str = "+15550100";
 
 /// Whose a write is stands beside each, whoever was the last: that is not known here.
-const STAMP: &str = "updated_by";
+const STAMPS: [&str; 2] = ["/updated_by", "/journal_id"];
 
 /// Paths that were written with what they already had.
 fn unchanged(history: &[Applied]) -> Vec<String> {
@@ -28,7 +28,7 @@ fn unchanged(history: &[Applied]) -> Vec<String> {
             }
             node = &mut node[key];
         }
-        if *node == *value && !path.ends_with(STAMP) {
+        if *node == *value && !STAMPS.iter().any(|it| path.ends_with(it)) {
             unchanged.push(path.clone());
         }
         *node = value.clone();
