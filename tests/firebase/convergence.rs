@@ -372,8 +372,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// With `./test --long` many more: minutes.
+fn cases() -> u32 {
+    let is_long = std::env::var_os("AURORA_TEST_LONG").is_some_and(|it| it == "1");
+    if is_long { 100_000 } else { 3_000 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn both_sides_come_to_the_same_state(
