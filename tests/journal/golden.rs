@@ -74,6 +74,7 @@ fn a_journal_of_version_2_reads_to_the_state_that_it_told() {
     assert_eq!((journal.head(), state.n_open(), state.calls().len()), (20, 0, 2));
     let remote = state.call("call_00000000000000000000000004".parse().unwrap()).unwrap();
     assert_eq!(remote.messages[0].remote_key.as_ref().unwrap().as_str(), "-OhqqeV-0123456789ab");
+    assert_eq!(remote.messages[0].by.as_ref().unwrap().as_str(), "lee");
     assert_eq!(remote.admin_notes.as_ref().unwrap().as_str(), "Two people.\nHall 3.");
     let holder = remote.edits.last(Field::AdminId).unwrap();
     assert_eq!((holder.source, holder.seq), (Source::Firebase, 14));
