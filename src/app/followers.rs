@@ -89,7 +89,7 @@ pub fn start_mirror(
     let archived = move |calls| archived_of(&path, calls);
     let gone = Gone { erased: Box::new(erased), archived: Arc::new(archived) };
     let source = firebase::follow(Arc::clone(journal), config.node.as_str().into(), gone);
-    let source = with_runs(source, archive, &config.data_dir);
+    let source = with_runs(source, journal, archive, &config.data_dir);
     let take_in = taking_in(desk, link.status());
     let mirror = Mirror::start(settings, source, journal.bell(), link.status(), take_in)?;
     link.started(mirror);

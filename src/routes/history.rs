@@ -94,6 +94,10 @@ struct Found {
     urgency: Urgency,
     status: CallStatus,
     call_timestamp: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    legal_hold: bool,
 }
 
 impl From<Find> for Found {
@@ -109,6 +113,8 @@ impl From<Find> for Found {
             urgency: it.urgency,
             status: it.status,
             call_timestamp: it.started_at,
+            deleted_at: it.deleted_at,
+            legal_hold: it.legal_hold,
         }
     }
 }

@@ -5,7 +5,7 @@
 //!   all, however many processes write at once, and after a power cut.
 //! - Writing the same run twice is writing it once: the file bears its id.
 //! - A file that does not read is set aside with the reason; nothing is deleted but what is known to
-//!   be elsewhere.
+//!   be elsewhere, and the oldest of what is refused again and again, which is told.
 //!
 //! # Folders
 //! `*.json` waits. `*.begun` is under way ([`super::begun`]). `sent/` is in the database already and
@@ -27,6 +27,8 @@ use crate::domain::{Run, RunId};
 pub const MAX_WAITING: usize = 10_000;
 /// As many that were sent stay; the oldest go, for they are in the database.
 const MAX_SENT: usize = 1_000;
+/// As many that the database refuses stay.
+const MAX_REFUSED: usize = 1_000;
 /// Longer than any file of ours.
 const MAX_BYTES: u64 = 64 * 1024;
 /// What a writer left that died is set aside after this.
@@ -213,13 +215,38 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::Io`]
     pub fn trim_sent(&self) -> Result<(), SpoolError> {
-        let names = self.files(Place::Sent)?;
-        let n_over = names.len().saturating_sub(MAX_SENT);
-        for name in names.into_iter().take(n_over) {
-            let path = self.folder(Place::Sent).join(name);
-            gone_is_fine(fs::remove_file(&path)).map_err(SpoolError::io("remove", &path))?;
+        self.trim(Place::Sent, MAX_SENT).map(drop)
+    }
+
+    /// Lets the oldest of those go that the database refuses, and says which: nobody else has them.
+    /// So it is for whoever is in sight of somebody.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`]
+    pub fn trim_refused(&self) -> Result<(), SpoolError> {
+        let gone = self.trim(Place::Refused, MAX_REFUSED)?;
+        if let (Some(first), Some(last)) = (gone.first(), gone.last()) {
+            warn!(
+                n_runs = gone.len(),
+                first,
+                last,
+                "More than {MAX_REFUSED} runs are refused by the database: the oldest are dropped. \
+                 Run `aurora run sync` to see why it refuses them, or start a server on the data \
+                 folder, which takes them in."
+            );
         }
         Ok(())
+    }
+
+    /// Keeps the latest; the names of the others, oldest first.
+    fn trim(&self, place: Place, max: usize) -> Result<Vec<String>, SpoolError> {
+        let mut names = self.files(place)?;
+        names.truncate(names.len().saturating_sub(max));
+        for name in &names {
+            let path = self.folder(place).join(name);
+            gone_is_fine(fs::remove_file(&path)).map_err(SpoolError::io("remove", &path))?;
+        }
+        Ok(names)
     }
 
     /// What could not be read, each with its reason.

@@ -50,7 +50,12 @@ pub async fn tell(home: &Home, run: &Run, begun: Option<Mark>) -> Result<Told, S
             let json = Bytes::from(serde_json::to_vec(run).expect("texts and numbers serialize"));
             server.post("/api/runs", json, PATIENCE).await.map(drop)
         }
-        Found::Busy(_) | Found::Nobody => return or_nowhere(kept, begun),
+        Found::Busy(_) | Found::Nobody => {
+            if let Err(err) = spool.trim_refused() {
+                tracing::warn!(error = %err, "Runs that were refused long ago stay.");
+            }
+            return or_nowhere(kept, begun);
+        }
     };
     match told {
         Ok(()) => {

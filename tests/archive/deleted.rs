@@ -91,6 +91,12 @@ async fn assert_finds(app: &TestApp) {
         let found = all(app, &format!("/api/search?q=zebra{filters}"), "results").await;
         let twice: Vec<_> = wanted.iter().flat_map(|it| [*it, *it]).collect();
         assert_eq!(callers(&found), twice, "{filters}");
+        for it in &found {
+            let is_gone = GONE.contains(&it["mobile_no"].as_str().expect("a number"));
+            assert_eq!(it["deleted_at"].is_string(), is_gone, "{filters}: {it}");
+            let is_held = it["mobile_no"] == KEPT[1];
+            assert_eq!(it["legal_hold"] == true, is_held, "{filters}: {it}");
+        }
     }
 }
 
@@ -108,6 +114,9 @@ async fn what_was_deleted_is_found_only_by_who_asks_for_it() {
             let got = delete(&app, id).await;
             assert_eq!((got.status, &got.json()["shown"]), (200, &json!(true)), "{}", got.text());
         }
+        let hold = json!({ "legal_hold": true, "admin_id": "Lee" });
+        let held = app.act(&format!("/api/calls/{}/hold", ids[3]), &hold).await;
+        assert_eq!(held.status, 200, "{}", held.text());
 
         assert_lists(&app).await;
         assert_finds(&app).await;

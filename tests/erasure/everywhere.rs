@@ -7,7 +7,7 @@ use aurora::care::repair;
 use aurora::domain::Field;
 use serde_json::json;
 
-use crate::harness::{Elsewhere, EventStream, TestApp, wait_until};
+use crate::harness::{Elsewhere, EventStream, TestApp};
 use crate::support::{
     CALLER, OTHER, WORDS, assert_chain_holds, assert_nothing_left, erase, holding, needles,
     sentences, until_left, whole_call,
@@ -143,10 +143,7 @@ async fn nothing_of_the_caller_is_left_and_others_stay() {
             }
         }
         app.restart().await;
-        wait_until("the archive has followed", async || {
-            app.get("/status").await.json()["archive"]["behind"] == 0
-        })
-        .await;
+        app.until_archived().await;
         assert_nothing_left(app.data_dir());
         assert!(!holding(app.data_dir(), &["Hupfdohle"]).is_empty());
     }

@@ -28,10 +28,7 @@ async fn an_erasure_that_finds_the_disk_full_is_finished_when_there_is_room() {
         let mut app = TestApp::builder().data_dir(folder.path()).spawn().await;
         whole_call(&app, OTHER, &["The conveyor Hupfdohle is jammed".to_owned()]).await;
         let call = whole_call(&app, CALLER, &sentences()).await;
-        wait_until("the archive has followed", async || {
-            app.get("/status").await.json()["archive"]["behind"] == 0
-        })
-        .await;
+        app.until_archived().await;
         let files = [folder.path().join(file).display().to_string()];
         app.stop_gracefully();
         app.set_under(tampered(calls, &[inject], &files));

@@ -56,11 +56,7 @@ async fn holds(copy: &Path, acknowledged: &[Vec<u64>; CALLERS]) {
     let verified = aurora(copy, &["verify"]);
     assert!(verified.status.success(), "{}", said(&verified));
     let mut app = TestApp::builder().data_dir(copy).spawn().await;
-    wait_until("the archive has followed", async || {
-        let archive = app.get("/status").await.json()["archive"].clone();
-        archive["behind"] == 0 && archive["state"] == "following"
-    })
-    .await;
+    app.until_archived().await;
     assert!(app.say("+15550209", "It goes on").await.durable);
     app.stop_gracefully();
     let db = Connection::open(copy.join("archive.db")).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rusqlite::Connection;
 use serde_json::json;
 use tempfile::tempdir;
 
@@ -104,4 +105,31 @@ async fn a_database_that_begins_anew_gets_all_runs_again_and_none_that_was_erase
     wait_until("the run is there again", async || !rtdb.value(&path(&stays)).is_null()).await;
     wait_until("the erased one is gone", async || rtdb.value(&path(&gone)).is_null()).await;
     assert_eq!(rtdb.value(&path(&stays))["slug"], "call");
+}
+
+#[tokio::test]
+async fn a_database_that_was_wiped_gets_the_runs_too_that_the_archive_does_not_have_yet() {
+    let rtdb = Rtdb::start();
+    let mut app = mirrored(&rtdb).env("AURORA_USER", SERVER).spawn().await;
+    let path = |call: &str| format!("users/{SERVER}/runs/{}", call.replace("call_", "run_"));
+    let is_there = |call: &str| !rtdb.value(&path(call)).is_null();
+    let archived = ended(&app, "+15550106").await;
+    wait_until("it is in the database", async || is_there(&archived)).await;
+    // An outage in which the database is wiped, while the archive finds no way to its file.
+    rtdb.go_down();
+    app.restart().await;
+    app.until_archived().await;
+    let file = Connection::open(app.data_dir().join("archive.db")).unwrap();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let told = ended(&app, "+15550107").await;
+    rtdb.put("", json!(null));
+
+    rtdb.come_back();
+
+    wait_until("both are there again", async || is_there(&archived) && is_there(&told)).await;
+    let n_runs: u64 = file.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
+    assert_eq!(n_runs, 1, "the archive is behind");
+    file.execute_batch("COMMIT").unwrap();
+    app.until_archived().await;
+    recorded(&app, 2).await;
 }

@@ -1,5 +1,7 @@
 //! Straight to the database where no server runs, and by the mirror where one does.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -109,6 +111,31 @@ async fn what_the_database_refuses_is_told_and_kept_and_the_rest_goes() {
     assert!(sync.status().unwrap().success());
     assert_eq!(status_of(&bad), "synced");
     assert_eq!(n_there(&rtdb), 3);
+}
+
+#[test]
+fn of_what_is_refused_the_latest_thousand_stay_and_which_go_is_told() {
+    let dir = tempdir().unwrap();
+    let refused = dir.path().join("runs/refused");
+    fs::create_dir_all(&refused).unwrap();
+    let file = |n| refused.join(format!("run_{}.json", ulid::Ulid::from_parts(n, 7)));
+    for n in 0..1_003 {
+        fs::write(file(n), "{}").unwrap();
+    }
+
+    let words = ["record", "--slug", "x", "--command", "make it", "--duration", "1.5"];
+    let output = aurora(dir.path(), &words).output().unwrap();
+
+    assert!(output.status.success());
+    let told = text(&output.stderr);
+    for n in [0, 2] {
+        let name = file(n).file_name().unwrap().to_string_lossy().into_owned();
+        assert!(told.contains(&name), "{name} in {told}");
+    }
+    assert!(told.contains("n_runs=3"), "{told}");
+    let stays: Vec<_> = (0..1_003).filter(|it| file(*it).exists()).collect();
+    assert_eq!(stays, (3..1_003).collect::<Vec<_>>());
+    assert_eq!(spooled(dir.path()).len(), 1);
 }
 
 #[tokio::test]

@@ -43,6 +43,8 @@ pub struct Find {
     pub urgency: Urgency,
     pub status: CallStatus,
     pub started_at: Timestamp,
+    pub deleted_at: Option<Timestamp>,
+    pub legal_hold: bool,
 }
 
 /// One page.
@@ -101,7 +103,7 @@ fn finds(db: &Connection, query: &Query, shown: &[Ranked]) -> Result<Vec<Find>, 
     let rows: Vec<_> = shown.iter().map(|it| it.row).collect();
     let mut snippets = snippets(db, query, &rows)?;
     let mut found = db.prepare_cached(
-        "SELECT call_id, role, at, mobile_no, urgency, status, started_at
+        "SELECT call_id, role, at, mobile_no, urgency, status, started_at, deleted_at, legal_hold
          FROM messages JOIN calls ON calls.id = ?2 WHERE messages.id = ?1",
     )?;
     let mut finds = Vec::with_capacity(rows.len());
@@ -118,6 +120,8 @@ fn finds(db: &Connection, query: &Query, shown: &[Ranked]) -> Result<Vec<Find>, 
             urgency: codes::urgency(it.get(4)?)?,
             status: codes::status(it.get(5)?)?,
             started_at: Timestamp::from_millis(it.get(6)?),
+            deleted_at: it.get::<_, Option<i64>>(7)?.map(Timestamp::from_millis),
+            legal_hold: it.get(8)?,
         });
     }
     Ok(finds)
