@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aurora::domain::{Event, Urgency};
+use aurora::domain::{CallUpdated, Event, Label, Urgency};
 use serde_json::{Value, json};
 
 use crate::fakes::rtdb::Fault;
@@ -266,4 +266,73 @@ fn an_entry_that_is_no_entry_any_more_does_not_stop_anything() {
         assert_eq!(house.there(2, "urgency"), "CRITICAL", "{odd}");
         assert_eq!(house.journal.view(|it| it.call(call(1)).unwrap().urgency), Urgency::Critical);
     }
+}
+
+#[test]
+fn what_waits_in_pieces_is_looked_at_before_it_is_written() {
+    let mut house = House::new();
+    house.settings.silence = Duration::from_secs(3600);
+    house.settings.limits.max_paths = 4;
+    house.start();
+    (1..=2).for_each(|n| house.begins(n));
+    house.until_synced();
+    house.status.set_stream_good(true);
+    house.rtdb.go_down();
+    let urgent = |n| {
+        let update = CallUpdated::of(call(n), Label::parse("Kim").ok());
+        Event::CallUpdated(CallUpdated { urgency: Some(Urgency::Urgent), ..update })
+    };
+    house.happens(vec![urgent(1), urgent(2)]);
+    house.until("unreachable", || house.status.trouble().is_some());
+    house.status.set_stream_good(false);
+    (1..=2).for_each(|n| someone_sets(&house, n, "urgency", json!("CRITICAL")));
+
+    house.rtdb.come_back();
+    house.until("taken in", || conflicts(&house) == 2);
+    house.until_synced();
+
+    house.assert_equal();
+    assert_eq!([1, 2].map(|n| house.there(n, "urgency")), ["CRITICAL", "CRITICAL"]);
+}
+
+#[test]
+fn a_part_of_the_whole_state_whose_answer_was_lost_buries_no_edit() {
+    let mut house = with_call();
+    house.stop();
+    house.rtdb.put("", Value::Null);
+    house.rtdb.set_fault(Fault::Slow(Duration::from_millis(30)));
+    house.start();
+    let mark = || house.rtdb.value("aurora/mirror/node-1/since");
+    house.until("it begins anew", || !mark().is_null());
+    house.rtdb.set_fault(Fault::Lying { times: usize::MAX });
+    house.until("there", || house.there(1, "status") == "ACTIVE");
+    someone_sets(&house, 1, "urgency", json!("CRITICAL"));
+    let n_before = house.rtdb.requests().count();
+    house.until("tried again", || house.rtdb.requests().count() > n_before + 4);
+    house.rtdb.clear_faults();
+
+    // It may have come after the last look: the next one finds it, if it is still there.
+    house.takes_over(1, "Kim");
+    let urgency = || house.journal.view(|it| it.call(call(1)).unwrap().urgency);
+    house.until("taken in", || urgency() == Urgency::Critical);
+    house.until_synced();
+    house.assert_equal();
+}
+
+#[test]
+fn what_was_forgotten_while_it_waited_is_not_written_any_more() {
+    let house = with_call();
+    let n_looks = looks_at_entries(&house);
+    house.rtdb.set_fault(Fault::Slow(Duration::from_millis(30)));
+    house.urgency(1, Urgency::Critical);
+    house.until("looked at", || looks_at_entries(&house) > n_looks);
+    house.rtdb.clear_faults();
+    house.rtdb.set_fault(Fault::Status { status: 503, times: usize::MAX });
+    house.until("unreachable", || house.status.trouble().is_some());
+
+    assert!(house.forget(entry_of(1)));
+    house.rtdb.clear_faults();
+    house.until_synced();
+
+    assert_eq!(house.there(1, "urgency"), "NORMAL");
 }

@@ -129,6 +129,11 @@ impl House {
         self.mirror.as_ref().unwrap().retry(&Which::default());
     }
 
+    /// Lets go of what is on its way to a path, up to the last record.
+    pub fn forget(&self, path: String) -> bool {
+        self.mirror.as_ref().unwrap().forget(vec![path], self.journal.head(), PATIENCE)
+    }
+
     pub fn stop(&mut self) {
         if let Some(mirror) = self.mirror.take() {
             mirror.stop();

@@ -146,3 +146,31 @@ fn a_journal_that_fails_or_panics_once_does_not_end_the_mirror() {
         assert_eq!(site.rtdb.value(&format!("active_calls/c{i}")), i);
     }
 }
+
+#[test]
+fn a_database_that_can_be_read_and_not_written_is_in_one_outage() {
+    let mut site = Site::new();
+    site.settings.client.total_timeout = Duration::from_millis(50);
+    // So that it is looked at after each write that failed.
+    site.settings.silence = Duration::ZERO;
+    let site = site.started();
+    site.record("a", 1);
+    site.until_synced();
+    site.rtdb.set_fault(Fault::HangAt("/.json".to_owned()));
+    site.record("a", 2);
+    site.until("unreachable", || site.status.trouble().is_some());
+
+    let n_looks = || {
+        let seen = site.rtdb.requests().seen;
+        seen.iter().filter(|it| it.target.contains("aurora/mirror/")).count()
+    };
+    let n_before = n_looks();
+    site.until("looked at", || {
+        assert!(site.status.trouble().is_some(), "that it can be read helps nobody");
+        n_looks() > n_before + 3
+    });
+
+    site.rtdb.clear_faults();
+    site.until_synced();
+    site.until("over", || site.status.trouble().is_none());
+}

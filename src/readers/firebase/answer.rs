@@ -76,6 +76,13 @@ pub enum WriteError {
     Unreadable { reason: String },
 }
 
+impl WriteError {
+    /// Whether it may be in the database all the same.
+    pub(super) fn may_be_done(&self) -> bool {
+        matches!(self, Self::Temporary { may_be_done: true, .. })
+    }
+}
+
 /// The class of an answer that is no success; `body` is how it begins.
 ///
 /// Source: Firebase, "Database REST API: Error Conditions", read 2026-11-20.

@@ -42,6 +42,16 @@ impl Delivery {
     /// Writes what in `writes` is contested, and leaves the rest. [`Flow::Reread`]: the journal has
     /// something new, or nothing could be written.
     pub fn deliver_contested(&mut self, writes: &mut Writes) -> Flow {
+        loop {
+            match self.look_and_replace(writes) {
+                // Of the whole state: what was taken in is a later record, and follows.
+                Flow::Reread if self.is_filling => {}
+                flow => return flow,
+            }
+        }
+    }
+
+    fn look_and_replace(&mut self, writes: &mut Writes) -> Flow {
         self.attend();
         writes.forget(|path| self.is_forgotten(path));
         if self.progress.status.is_stream_good() {
@@ -88,15 +98,10 @@ impl Delivery {
 
     /// Writes a part of the whole state. `there`: the calls of which the database has something.
     pub fn deliver_whole(&mut self, mut part: Writes, there: &BTreeSet<CallId>) -> Flow {
-        part.contest_only(|id| there.contains(&id));
-        loop {
-            match self.deliver_contested(&mut part) {
-                Flow::Done => return self.deliver(part, None),
-                // What was taken in is a later record, and follows.
-                Flow::Reread if self.is_filling => {}
-                Flow::Reread => return Flow::Reread,
-                Flow::Stop => return Flow::Stop,
-            }
+        part.begin_but(there);
+        match self.deliver_contested(&mut part) {
+            Flow::Done => self.deliver(part, None),
+            flow => flow,
         }
     }
 
@@ -167,6 +172,8 @@ impl Delivery {
         writes: &mut Writes,
     ) -> Result<Flow, WriteError> {
         let prefix = format!("{}/", path(id));
+        // Somebody may have been forgotten while we waited.
+        writes.forget(|path| self.is_forgotten(path));
         let mut wanted = present.clone();
         for (at, _, value) in writes.iter() {
             if let Some(rest) = at.strip_prefix(&prefix) {

@@ -2,9 +2,10 @@
 //!
 //! # Promises
 //! - A temporary error and wrong credentials are waited out; nothing is skipped.
-//! - A refused batch is halved down to the value that is refused, and only that is set aside; but not
-//!   before a write of our own making was accepted and the value refused once more, so that a
-//!   database that refuses everything for a while is not taken for bad data.
+//! - A refused batch is halved down to the value that is refused, and only that is set aside, with its
+//!   mark; but not before a write of our own making was accepted and the value refused once more, so
+//!   that a database that refuses everything for a while is not taken for bad data.
+//! - What waited is not written over unseen either: a piece that failed is looked at like a batch.
 //! - The position goes into the database with the last piece of a batch, never before.
 
 use std::time::Instant;
@@ -76,7 +77,7 @@ impl Doubt {
 
     /// What goes up to that record was sent, and there was no good answer.
     pub fn failed(&mut self, err: &WriteError, last_seq: Option<u64>) {
-        if matches!(err, WriteError::Temporary { may_be_done: true, .. }) {
+        if err.may_be_done() {
             self.up_to = self.up_to.max(last_seq.unwrap_or(0));
         }
     }
@@ -121,7 +122,7 @@ impl Delivery {
     fn deliver_pieces(&mut self, writes: Writes, seq: Option<u64>) -> Flow {
         let mut pieces = vec![writes];
         let mut is_whole = true;
-        let mut may_be_done = false;
+        let mut failed: Option<WriteError> = None;
         while let Some(mut piece) = pieces.pop() {
             // It may have been wiped in an outage that began with an earlier piece.
             let is_checked = seq.is_some() || self.is_filling;
@@ -129,7 +130,10 @@ impl Delivery {
             if flow != Flow::Done {
                 return flow;
             }
-            if std::mem::take(&mut may_be_done) && piece.contest_beginnings(u64::MAX) {
+            if let Some(err) = failed.take() {
+                if err.may_be_done() {
+                    piece.contest_beginnings(u64::MAX);
+                }
                 let flow = self.deliver_contested(&mut piece);
                 if flow != Flow::Done {
                     return flow;
@@ -173,7 +177,7 @@ impl Delivery {
                 // Nothing of it is known to be in: a fresh reading may coalesce more into one request.
                 Waited::Enough if is_whole && seq.is_some() => return Flow::Reread,
                 Waited::Enough => {
-                    may_be_done = matches!(err, WriteError::Temporary { may_be_done: true, .. });
+                    failed = Some(err);
                     pieces.push(piece);
                 }
             }

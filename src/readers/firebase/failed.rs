@@ -99,7 +99,7 @@ impl FailedItems {
             }
         }
         // Whole entries among them are opened, so that they can be written in place of what is there.
-        batches.iter_mut().for_each(|it| _ = it.contest_beginnings(u64::MAX));
+        batches.iter_mut().for_each(|it| it.contest_beginnings(u64::MAX));
         batches
     }
 }

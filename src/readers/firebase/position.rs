@@ -199,7 +199,6 @@ impl Delivery {
             }
             Err(err) => return Err(err),
         };
-        self.patience.recovered();
         self.watch.looked();
         Ok(there)
     }

@@ -119,13 +119,18 @@ where
         let flow = match next {
             Next::Nothing if is_stopping => Flow::Stop,
             Next::Nothing if is_asked => Flow::Done,
-            Next::Nothing => match self.delivery.progress.status.listening().pace() {
-                Some(pace) => {
-                    self.rests_until = Some(Instant::now() + pace);
-                    Flow::Done
+            Next::Nothing => {
+                // The last look went well. While something waits, that a look goes well says nothing
+                // of whether a write does.
+                self.delivery.patience.recovered();
+                match self.delivery.progress.status.listening().pace() {
+                    Some(pace) => {
+                        self.rests_until = Some(Instant::now() + pace);
+                        Flow::Done
+                    }
+                    None => self.idle(),
                 }
-                None => self.idle(),
-            },
+            }
             Next::Batch(batch) => self.batch(batch),
             Next::Reset(reset) => self.reset(reset),
         };

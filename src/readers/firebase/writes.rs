@@ -95,26 +95,22 @@ impl Writes {
     }
 
     /// Makes of beginnings up to the record `up_to`, which may be there already, values that others
-    /// may have changed. Whether there are any.
-    pub fn contest_beginnings(&mut self, up_to: u64) -> bool {
+    /// may have changed.
+    pub fn contest_beginnings(&mut self, up_to: u64) {
         let begun = std::mem::take(&mut self.begun).into_iter();
         let (doubted, begun): (BTreeMap<_, _>, _) = begun.partition(|it| it.1 <= up_to);
         self.begun = begun;
-        let mut is_any = false;
         for id in doubted.into_keys() {
-            if self.open(&format!("active_calls/{id}")) {
-                self.contested.insert(id);
-                is_any = true;
-            }
+            self.open(&format!("active_calls/{id}"));
+            self.contested.insert(id);
         }
-        is_any
     }
 
     /// Puts the fields of a whole entry in its place.
-    fn open(&mut self, path: &str) -> bool {
+    fn open(&mut self, path: &str) {
         let Some(Entry { value: Value::Object(fields), seq, size_bytes }) = self.entries.get(path)
         else {
-            return false;
+            return;
         };
         let (fields, seq) = (fields.clone(), *seq);
         self.size_bytes -= size_bytes;
@@ -129,7 +125,6 @@ impl Writes {
                 value => self.put_escaped(&format!("{path}/{name}"), seq, value),
             }
         }
-        true
     }
 
     /// Calls of which values have to be looked at before they are written; not those that begin.
@@ -156,6 +151,14 @@ impl Writes {
     pub(super) fn contest_only(&mut self, may_be: impl Fn(CallId) -> bool) {
         self.contested.retain(|it| may_be(*it));
         self.begun.retain(|it, _| may_be(*it));
+    }
+
+    /// Of calls that are not `there` nobody can have changed anything: they begin.
+    pub(super) fn begin_but(&mut self, there: &BTreeSet<CallId>) {
+        let contested = std::mem::take(&mut self.contested).into_iter();
+        let (contested, begun): (_, BTreeSet<_>) = contested.partition(|it| there.contains(it));
+        self.contested = contested;
+        self.begun.extend(begun.into_iter().map(|it| (it, u64::MAX)));
     }
 
     /// Takes out what begins with `prefix`.
@@ -297,8 +300,9 @@ impl Writes {
         let is_upper = |path: &str| from.is_some_and(|from| unit_of(path) >= from);
         let (upper, lower) = self.entries.clone().into_iter().partition(|(path, _)| is_upper(path));
         self.entries = lower;
-        let begun = self.begun.clone();
-        let mut second = Self { entries: upper, seq: self.seq, begun, ..Self::default() };
+        let (begun, contested) = (self.begun.clone(), self.contested.clone());
+        let mut second =
+            Self { entries: upper, seq: self.seq, begun, contested, ..Self::default() };
         for half in [&mut self, &mut second] {
             half.size_bytes = half.entries.values().map(|it| it.size_bytes).sum();
         }
