@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::filters::Parameters;
 use super::supervisor::Supervisor;
 use crate::domain::{
-    Call, CallId, CallStatus, ConversationId, MessageId, PhoneNumber, PublishedCall, Role,
+    Call, CallId, CallStatus, ConversationId, Field, MessageId, PhoneNumber, PublishedCall, Role,
     Timestamp, Urgency, WithId,
 };
 use crate::readers::archive::{Action, Find, HistoryQuestion, SearchQuestion, StatusFilter};
@@ -86,8 +86,12 @@ struct Results {
 struct Found {
     call_id: CallId,
     conversation_id: ConversationId,
-    message_id: MessageId,
-    role: Role,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<MessageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    /// `message`, or which note.
+    found_in: &'static str,
     timestamp: Timestamp,
     snippet: String,
     mobile_no: PhoneNumber,
@@ -107,6 +111,7 @@ impl From<Find> for Found {
             conversation_id: it.call_id.conversation(),
             message_id: it.message_id,
             role: it.role,
+            found_in: it.note.map_or("message", Field::as_str),
             timestamp: it.at,
             snippet: it.snippet,
             mobile_no: it.caller,

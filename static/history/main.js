@@ -68,7 +68,7 @@ async function ask(from = null) {
 }
 
 function rowOf(item) {
-  const row = "message_id" in item ? findRow(item) : callRow(item);
+  const row = "snippet" in item ? findRow(item) : callRow(item);
   itemOf.set(row, item);
   return row;
 }

@@ -1,10 +1,13 @@
-// A call of the history, or a message that a search found, as one row.
+// A call of the history, or a message or a note that a search found, as one row.
 
 import { el } from "/static/shared/dom.js";
 import { dateAndTime, durationWords } from "/static/shared/time.js";
 import { parseUrgency, urgencyBadge } from "/static/shared/urgency.js";
 
 export const WHO = { user: "Caller", assistant: "Aurora", admin: "Supervisor", system: "Note" };
+
+/** What supervisors write about a call. */
+const NOTE = { admin_notes: "Notes", final_action: "Done in the end" };
 
 /** A call as `/api/calls/history` lists it. */
 export function callRow(call) {
@@ -21,13 +24,13 @@ export function callRow(call) {
     ].filter(Boolean).join(" · ")));
 }
 
-/** A message as `/api/search` finds it. */
+/** A message or a note as `/api/search` finds it. */
 export function findRow(find) {
   return row(find, find.timestamp,
     el("span", { class: "total" }, find.status === "ENDED" ? "" : "goes on"),
     el("span", { class: "last-words" },
       keptMarks(find).map((it) => `${it} · `).join(""),
-      el("b", {}, `${WHO[find.role] ?? find.role}: `), ...snippet(find.snippet)));
+      el("b", {}, `${NOTE[find.found_in] ?? WHO[find.role] ?? find.role}: `), ...snippet(find.snippet)));
 }
 
 /** What is special about keeping this call. */

@@ -59,7 +59,7 @@ async fn every_search_finds_what_a_look_at_every_message_finds() {
             .filter(|it| fits(&filters, it) && names_zone(it))
             .flat_map(|call| call.messages.iter().map(move |it| (call.id, it)))
             .filter(|it| says(&it.1.content) && is_within(&filters, it.1.timestamp))
-            .map(|it| (it.0, it.1.id))
+            .map(|it| (it.0, Some(it.1.id)))
             .collect();
         assert_eq!(once, expected, "{query:?} {filters:?}");
         n_found += found.len();

@@ -64,7 +64,7 @@ async fn beginnings_of_which_tens_of_thousands_were_said_find_them_all() {
                 .iter()
                 .flat_map(|call| call.messages.iter().map(move |it| (call.id, it)))
                 .filter(|it| says(&it.1.content))
-                .map(|it| (it.0, it.1.id))
+                .map(|it| (it.0, Some(it.1.id)))
                 .collect();
             assert_eq!((&once, once.len()), (&expected, found.len()), "{text} {filters:?}");
             assert!(found.iter().all(|it| it.snippet.contains('\u{1}')), "{text}");

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
 use crate::harness::{Got, TestApp, problem_code};
-use crate::support::{until_archived, until_left};
+use crate::support::{
+    assert_index_is_whole, contents, path as path_of, until_archived, until_left,
+};
 
 fn path(query: &str, filters: &str) -> String {
     let query: String = byte_serialize(query.as_bytes()).collect();
@@ -225,4 +227,83 @@ async fn no_query_however_strange_is_more_than_an_explanation() {
     let got = app.get_as_supervisor("/api/search?q=%FF%FEfire%00%C3").await;
     assert!(matches!(got.status, 200 | 422), "{}", got.text());
     assert_eq!(words(&app, "fire", "").await.len(), 1, "it still answers");
+}
+
+/// Where the words are found, and what is shown of them without the marks.
+async fn places(app: &TestApp, query: &str, filters: &str) -> Vec<(String, String)> {
+    let found = search(app, query, filters).await;
+    let mut places: Vec<_> = found
+        .iter()
+        .map(|it| {
+            let is_message = it["found_in"] == "message";
+            assert!(it["message_id"].is_string() == is_message, "{it}");
+            assert!(it["role"].is_string() == is_message, "{it}");
+            let snippet = it["snippet"].as_str().unwrap();
+            assert!(snippet.contains('\u{1}'), "{it}");
+            let place = it["found_in"].as_str().unwrap().to_owned();
+            (place, snippet.replace(['\u{1}', '\u{2}'], ""))
+        })
+        .collect();
+    places.sort();
+    places
+}
+
+async fn write(app: &TestApp, call: &str, path: &str, field: &str, text: &str) {
+    let body = json!({ "admin_id": "Kim", field: text });
+    let got = app.act(&format!("/api/call/{call}/{path}"), &body).await;
+    assert_eq!(got.status, 204, "{}", got.text());
+}
+
+#[tokio::test]
+async fn what_supervisors_wrote_is_found_as_it_stands_now() {
+    let mut app = TestApp::builder().env("AURORA_ARCHIVE_AFTER_SECONDS", "0").spawn().await;
+    let (over, goes_on) = ("+15550100", "+15550101");
+    let reply = app.say(over, "The zebra is loose").await;
+    let live = app.say(goes_on, "Another one is loose").await;
+    assert_eq!(app.post_json("/api/hang-up", &json!({ "ph_no": over })).await.status, 204);
+    until_left(&app, &[reply.call()]).await;
+    let place = |place: &str, text: &str| (place.to_owned(), text.to_owned());
+
+    for call in [reply.call(), live.call()] {
+        write(&app, call, "notes", "admin_notes", "A giraffe").await;
+        write(&app, call, "notes", "admin_notes", "Rather a zebra").await;
+        write(&app, call, "final-action", "final_action", "Fed the zebra hay").await;
+    }
+
+    assert_eq!(places(&app, "giraffe", "").await, [], "it was replaced");
+    let (notes, done) =
+        (place("admin_notes", "Rather a zebra"), place("final_action", "Fed the zebra hay"));
+    let all = [
+        notes.clone(),
+        notes.clone(),
+        done.clone(),
+        done.clone(),
+        place("message", "The zebra is loose"),
+    ];
+    assert_eq!(places(&app, "zebra", "").await, all);
+    assert_eq!(places(&app, "zebra", "&status=open").await, [notes.clone(), done.clone()]);
+    let ended = app.get_json(&format!("/api/calls/{}/conversation", reply.call())).await;
+    let (from, n_said) =
+        (ended["ended_at"].as_str().unwrap(), ended["messages"].as_array().unwrap().len());
+    let since = format!("&status=ended&from={from}");
+    assert_eq!(places(&app, "zebra", &since).await, [notes, done.clone()], "as of its end");
+    assert_eq!(n_said, 2, "a note is no message: {ended}");
+    let listed = app.get_json("/api/calls/history?text=hay&status=any").await;
+    assert_eq!(listed["calls"].as_array().map(Vec::len), Some(2));
+    assert_eq!(listed["calls"][0]["total_messages"], 2);
+
+    write(&app, reply.call(), "notes", "admin_notes", "").await;
+    assert_eq!(places(&app, "rather", "&status=ended").await, []);
+    // An archive that is made anew finds the same.
+    app.stop_gracefully();
+    assert_index_is_whole(&path_of(&app));
+    let before = contents(&path_of(&app));
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(app.data_dir().join(format!("archive.db{end}")));
+    }
+    app.restart().await;
+    assert_eq!(places(&app, "hay", "").await, [done.clone(), done]);
+    app.stop_gracefully();
+    let without_place = |all: Vec<String>| all[..all.len() - 1].to_vec();
+    assert_eq!(without_place(contents(&path_of(&app))), without_place(before));
 }

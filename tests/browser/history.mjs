@@ -57,7 +57,19 @@ await play(browser, async () => {
     check(await page.locator("#found b:text-is('bold'), #found img").count() === 0, "markup came alive");
     const texts = await page.locator("#found .last-words").allTextContents();
     check(texts.some((it) => it.includes("<b>bold</b> <img src=x>")), texts.join(" | "));
+    check(texts.filter((it) => it.includes("legal hold")).length === 1, `one call is held: ${texts}`);
     await audit(page, "a search");
+  });
+
+  await step("what was written about a call is found, and opens it", async () => {
+    await page.fill("#q", "okapi");
+    await page.keyboard.press("Enter");
+    await until("it is found", async () => (await rows.count()) === 1 && (await rows.textContent()).includes("okapi"));
+    const row = await rows.textContent();
+    check(row.includes("Notes: The <i>okapi</i> is safe"), row);
+    await rows.locator(".open").click();
+    await visible(page.locator("#call-title", { hasText: "+15550199" }), "the call");
+    await page.keyboard.press("Escape");
   });
 
   await step("a query that is wrong is explained", async () => {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use aurora::care::repair;
 use aurora::domain::Field;
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::harness::{Elsewhere, EventStream, TestApp};
@@ -113,9 +114,26 @@ async fn nothing_of_the_caller_is_left_and_others_stay() {
         assert!(before.iter().any(|it| it.ends_with(file)), "{file}: {before:?}");
     }
 
+    app.until_archived().await;
+    let search = format!("/api/search?q={}", WORDS[0]);
+    let found = app.get_json(&search).await["results"].to_string();
+    for place in ["message", "admin_notes", "final_action"] {
+        assert!(found.contains(&format!(r#""found_in":"{place}""#)), "{place} in {found}");
+    }
+
     let got = erase(&app, CALLER).await;
 
     assert_eq!(got.status, 200, "{}", got.text());
+    assert_eq!(app.get_json(&search).await["results"], json!([]));
+    // The index writes only how a word differs from the one before it.
+    let archive = Connection::open(app.data_dir().join("archive.db")).unwrap();
+    archive
+        .execute_batch("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, words, row)")
+        .unwrap();
+    let terms = |sql| archive.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap();
+    assert_eq!(terms("SELECT count(*) FROM temp.terms WHERE term = 'quastenflosser'"), 0);
+    assert_eq!(terms("SELECT count(*) FROM temp.terms WHERE term = 'hupfdohle'"), 1);
+    drop(archive);
     let receipt = got.json();
     let mut ids = vec![left.clone(), stays.clone()];
     ids.sort();

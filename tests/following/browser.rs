@@ -266,6 +266,12 @@ async fn past_calls_are_searched_narrowed_and_read_in_a_browser() {
         let got = app.act(&path, &json!({ "admin_id": by, "content": content })).await;
         assert!(got.status < 300, "{verb}: {}", got.text());
     }
+    let written = json!({ "admin_id": "Lee", "admin_notes": "The <i>okapi</i> is safe" });
+    let got = app.act(&format!("/api/call/{}/notes", call.call()), &written).await;
+    assert_eq!(got.status, 204, "{}", got.text());
+    let hold = json!({ "admin_id": "Lee", "legal_hold": true });
+    let got = app.act(&format!("/api/calls/{}/hold", call.call()), &hold).await;
+    assert_eq!(got.status, 200, "{}", got.text());
 
     play(&mut app, &["history.mjs"], async |_, _| {}).await;
 }

@@ -7,10 +7,10 @@ use rustc_hash::FxHashMap;
 
 use super::codes;
 use super::error::ArchiveError;
-use super::schema::MESSAGE_BITS;
+use super::schema::{FIRST_NOTE, MESSAGE_BITS, NOTES};
 use crate::domain::{
-    ByPerson, CallEnded, CallId, CallStarted, CallStatus, CallUpdated, Conflict, Event, Label,
-    Message, Note, Record, Run, Seq, Side, Source, Timestamp,
+    ByPerson, CallEnded, CallId, CallStarted, CallStatus, CallUpdated, Conflict, Event, Field,
+    Label, Message, Note, Record, Role, Run, Seq, Side, Source, Timestamp,
 };
 
 /// A transaction, and what gathers in it.
@@ -145,7 +145,7 @@ impl<'a> Batch<'a> {
 
     fn add(&mut self, row: i64, message: &Message) -> Result<(), ArchiveError> {
         let number = i64::from(message.id.0);
-        if number >> MESSAGE_BITS != 0 {
+        if number >= FIRST_NOTE {
             return Err(ArchiveError::Impossible(format!("message {number} of one call")));
         }
         let id = (row << MESSAGE_BITS) + number;
@@ -178,6 +178,46 @@ impl<'a> Batch<'a> {
                 self.took_part(row, by.as_str())?;
             }
         }
+        Ok(())
+    }
+
+    /// Puts what is written about a call now in place of what was. Words of after its end count as
+    /// of its end, or a question for a time would not come to the call.
+    fn note(
+        &mut self,
+        row: i64,
+        field: Field,
+        text: Option<&Note>,
+        at: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        let Some((_, place)) = NOTES.iter().find(|it| it.0 == field) else { return Ok(()) };
+        let id = (row << MESSAGE_BITS) + place;
+        self.forget(id, id + 1)?;
+        let Some(text) = text.map(Note::as_str).filter(|it| !it.is_empty()) else { return Ok(()) };
+        self.db
+            .prepare_cached(
+                "INSERT INTO messages (id, role, content, at, sources)
+                 SELECT ?1, ?2, ?3, coalesce(ended_at, ?4), '' FROM calls WHERE id = ?5",
+            )?
+            .execute(params![id, codes::of_role(Role::System), text, at.as_millis(), row])?;
+        self.db
+            .prepare_cached("INSERT INTO words (rowid, content) VALUES (?1, ?2)")?
+            .execute(params![id, text])?;
+        Ok(())
+    }
+
+    /// Takes rows of messages out, from the first to before the end.
+    fn forget(&mut self, first: i64, end: i64) -> Result<(), ArchiveError> {
+        // The index holds no words of its own: it must be told what to forget.
+        self.db
+            .prepare_cached(
+                "INSERT INTO words (words, rowid, content)
+                 SELECT 'delete', id, content FROM messages WHERE id >= ?1 AND id < ?2",
+            )?
+            .execute([first, end])?;
+        self.db
+            .prepare_cached("DELETE FROM messages WHERE id >= ?1 AND id < ?2")?
+            .execute([first, end])?;
         Ok(())
     }
 
@@ -223,9 +263,11 @@ impl<'a> Batch<'a> {
             self.act(row, record, "legal_hold", Some(value), by)?;
         }
         if let Some(notes) = &event.admin_notes {
+            self.note(row, Field::AdminNotes, Some(notes), record.at)?;
             self.act(row, record, "admin_notes", Some(notes.as_str()), by)?;
         }
         if let Some(action) = &event.final_action {
+            self.note(row, Field::FinalAction, Some(action), record.at)?;
             self.act(row, record, "final_action", Some(action.as_str()), by)?;
         }
         Ok(())

@@ -7,9 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::codes;
 use super::error::ArchiveError;
-use super::schema::MESSAGE_BITS;
+use super::schema::{FIRST_NOTE, MESSAGE_BITS, NOTES};
 use crate::domain::{
-    Call, CallId, CardStep, Edits, Label, Message, MessageId, Note, PhoneNumber, Role, Timestamp,
+    Call, CallId, CardStep, Edits, Field, Label, Message, MessageId, Note, PhoneNumber, Role,
+    Timestamp,
 };
 
 /// What a call is read from, in this order.
@@ -83,7 +84,7 @@ pub fn messages(db: &Connection, row: i64) -> Result<Vec<Arc<Message>>, ArchiveE
          FROM messages
          WHERE id >= ?1 AND id < ?2 ORDER BY id",
     )?;
-    let mut rows = found.query([row << MESSAGE_BITS, (row + 1) << MESSAGE_BITS])?;
+    let mut rows = found.query([row << MESSAGE_BITS, (row << MESSAGE_BITS) + FIRST_NOTE])?;
     let mut messages = Vec::new();
     while let Some(row) = rows.next()? {
         messages.push(Arc::new(message(row)?));
@@ -121,6 +122,12 @@ fn message(row: &Row<'_>) -> Result<Message, ArchiveError> {
 /// The place in its conversation of the message in that row.
 pub fn message_id(row: i64) -> MessageId {
     MessageId(u32::try_from(row & ((1 << MESSAGE_BITS) - 1)).unwrap_or(0))
+}
+
+/// Which note that row is, if it is no message.
+pub fn note_of(row: i64) -> Option<Field> {
+    let place = row & ((1 << MESSAGE_BITS) - 1);
+    NOTES.iter().find(|it| it.1 == place).map(|it| it.0)
 }
 
 /// A caller's number.

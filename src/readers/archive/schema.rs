@@ -6,10 +6,18 @@
 use rusqlite::Connection;
 
 use super::error::ArchiveError;
+use crate::domain::Field;
 
 /// A message's row number is its call's, shifted by this, plus its place in the conversation: the
 /// words of a call lie side by side, and need no index of their own.
 pub const MESSAGE_BITS: u32 = 24;
+
+/// What supervisors wrote about a call lies behind its words, under the last places of it: so it is
+/// found, ranked and erased as they are.
+pub const NOTES: [(Field, i64); 2] =
+    [(Field::AdminNotes, (1 << MESSAGE_BITS) - 2), (Field::FinalAction, (1 << MESSAGE_BITS) - 1)];
+/// The first place that is no message's.
+pub const FIRST_NOTE: i64 = NOTES[0].1;
 
 /// One entry a version. Times are milliseconds since the Unix epoch; a `call_id` is the 16 bytes
 /// of its ULID; numbers for words are in `codes.rs`.
@@ -60,6 +68,7 @@ CREATE INDEX calls_by_urgency ON calls (urgency, ended_at, call_id);
 CREATE INDEX calls_that_stay ON calls (ended_at) WHERE ended_at IS NOT NULL AND has_left = 0;
 CREATE INDEX calls_deleted ON calls (deleted_at) WHERE deleted_at IS NOT NULL;
 
+-- The last two places of a call are its notes as they are now.
 CREATE TABLE messages (
   id INTEGER PRIMARY KEY,
   role INTEGER NOT NULL,

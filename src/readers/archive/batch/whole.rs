@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::Batch;
-use crate::domain::{Call, CallId, Label, Note, Record, Run, Seq, Timestamp};
+use crate::domain::{Call, CallId, Field, Label, Note, Record, Run, Seq, Timestamp};
 use crate::readers::archive::codes;
 use crate::readers::archive::error::ArchiveError;
 use crate::readers::archive::schema::MESSAGE_BITS;
@@ -65,6 +65,12 @@ impl Batch<'_> {
         for message in &call.messages {
             self.add(row, message)?;
         }
+        for (field, text) in
+            [(Field::AdminNotes, &call.admin_notes), (Field::FinalAction, &call.final_action)]
+        {
+            let at = call.edits.last(field).map_or(call.last_message_at, |it| it.at);
+            self.note(row, field, text.as_ref(), at)?;
+        }
         let spoken = self.spoken.entry(row).or_default();
         (spoken.last_at, spoken.last_seq) = (call.last_message_at, last_seq);
         call.admin_id.as_ref().map_or(Ok(()), |it| self.took_part(row, it.as_str()))
@@ -72,15 +78,8 @@ impl Batch<'_> {
 
     pub(super) fn erase(&mut self, id: CallId) -> Result<(), ArchiveError> {
         let Some(row) = self.known_row(id)? else { return Ok(()) };
-        let (first, last) = (row << MESSAGE_BITS, (row + 1) << MESSAGE_BITS);
-        let range = params![first, last];
-        // The index holds no words of its own: it must be told what to forget.
-        self.db.execute(
-            "INSERT INTO words (words, rowid, content)
-             SELECT 'delete', id, content FROM messages WHERE id >= ?1 AND id < ?2",
-            range,
-        )?;
-        self.db.execute("DELETE FROM messages WHERE id >= ?1 AND id < ?2", range)?;
+        let (first, end) = (row << MESSAGE_BITS, (row + 1) << MESSAGE_BITS);
+        self.forget(first, end)?;
         self.db.execute("DELETE FROM supervisors WHERE call = ?1", [row])?;
         self.db.execute("DELETE FROM actions WHERE call = ?1", [row])?;
         // A call and its run share one id.

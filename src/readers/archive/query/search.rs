@@ -1,4 +1,4 @@
-//! Everything said, by its words.
+//! Everything said, and written about calls, by its words.
 //!
 //! The one idea: ranking in windows. The newest finds, a thousand at a time, are ranked against
 //! each other; then the next thousand, older ones. So a word that was said a million times costs
@@ -15,7 +15,7 @@ use super::snippets::snippets;
 use super::syntax::Query;
 use super::windows::{PACE, Pace, Ranked, Stand, Windows};
 use super::{AskError, Page};
-use crate::domain::{CallId, CallStatus, MessageId, PhoneNumber, Role, Timestamp, Urgency};
+use crate::domain::{CallId, CallStatus, Field, MessageId, PhoneNumber, Role, Timestamp, Urgency};
 use crate::readers::archive::codes;
 use crate::readers::archive::error::ArchiveError;
 use crate::readers::archive::read;
@@ -30,12 +30,15 @@ pub struct SearchQuestion {
     pub cursor: Option<String>,
 }
 
-/// A message that was searched for.
+/// A message that was searched for, or a note about a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Find {
     pub call_id: CallId,
-    pub message_id: MessageId,
-    pub role: Role,
+    /// Of a message, with `role`.
+    pub message_id: Option<MessageId>,
+    pub role: Option<Role>,
+    /// Which note it is, if it is one.
+    pub note: Option<Field>,
     pub at: Timestamp,
     /// Part of what was said, with the words found between `\u{1}` and `\u{2}`.
     pub snippet: String,
@@ -110,10 +113,13 @@ fn finds(db: &Connection, query: &Query, shown: &[Ranked]) -> Result<Vec<Find>, 
     for row in rows {
         let mut it = found.query([row, row >> MESSAGE_BITS])?;
         let Some(it) = it.next()? else { continue };
+        let note = read::note_of(row);
+        let role = codes::role(it.get(1)?)?;
         finds.push(Find {
             call_id: read::call_id(it, 0)?,
-            message_id: read::message_id(row),
-            role: codes::role(it.get(1)?)?,
+            message_id: note.is_none().then(|| read::message_id(row)),
+            role: note.is_none().then_some(role),
+            note,
             at: Timestamp::from_millis(it.get(2)?),
             snippet: snippets.remove(&row).unwrap_or_default(),
             caller: read::caller(it, 3)?,
