@@ -159,7 +159,7 @@ fn archived_of(archive: &Path, mut calls: Vec<CallId>) -> Vec<CallId> {
 fn taking_in(desk: &Arc<Desk>, status: Arc<MirrorStatus>) -> TakeIn {
     let desk = Arc::clone(desk);
     Box::new(move |remote, offset_ms| {
-        let clock = RemoteClock { acked_seq: status.acked_seq(), offset_ms };
+        let clock = RemoteClock { acked_seq: status.acked_seq(), offset_ms, puts_back: false };
         let cant = |err: &dyn Display| format!("what was changed there can't be taken in: {err}");
         // Of its own: the mirror's thread does not wait for the server's.
         let mut runtime = tokio::runtime::Builder::new_current_thread();

@@ -4,6 +4,8 @@
 //! never falls and a person is never taken off the line because two did something at once. The
 //! ruling needs nothing but what both sides know, so both come to the same end.
 
+use std::time::Duration;
+
 use crate::domain::{Call, Field, Note, RemoteEdit, Seq, Timestamp, Urgency, Why};
 
 /// What becomes of a value that was set in the database.
@@ -51,6 +53,22 @@ pub fn rule(call: &Call, edit: &RemoteEdit, acked_seq: Seq, offset_ms: i64) -> R
     }
 }
 
+/// A value that goes under so often in a row is ruled on at once.
+const AT_ONCE: u32 = 3;
+/// Longest time between two rulings on a value that somebody keeps setting.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// How long a value that would go under is not ruled on, as it just was, again and again: each ruling
+/// is written down, and a program that never gives in is not to fill the disk.
+pub fn rests(call: &Call, edit: &RemoteEdit, now: Timestamp) -> Option<Duration> {
+    let lost = call.edits.lost(edit.field, edit.value.as_ref())?;
+    let doublings = lost.times.checked_sub(AT_ONCE)?;
+    let rest = LONGEST_REST.min(Duration::from_secs(1 << doublings.min(6)));
+    // A clock that was set back is no reason to wait for it.
+    let passed = u64::try_from(now.as_millis() - lost.at.as_millis()).ok()?;
+    rest.checked_sub(Duration::from_millis(passed)).filter(|it| !it.is_zero())
+}
+
 /// A time of our clock by the database's.
 pub fn server_time(at: Timestamp, offset_ms: i64) -> Timestamp {
     Timestamp::from_millis(at.as_millis().saturating_add(offset_ms))
@@ -76,4 +94,78 @@ fn may_be(call: &Call, edit: &RemoteEdit, own: Option<&Note>) -> bool {
 
 fn urgency(value: Option<&Note>) -> Option<Urgency> {
     Urgency::parse(value?.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::{
+        CallId, CallStarted, Conflict, ConflictId, Event, Medium, PhoneNumber, Record, Side,
+        Source, State,
+    };
+
+    fn ms(ms: i64) -> Timestamp {
+        Timestamp::from_millis(1_763_640_000_000 + ms)
+    }
+
+    #[test]
+    fn a_value_that_is_set_without_end_is_ruled_on_ever_more_slowly_and_no_other_waits() {
+        let (mut state, mut seq) = (State::default(), 0);
+        let mut happens = |state: &mut State, at, event| {
+            seq += 1;
+            state.apply(&Record { seq, at, node: "node-1".into(), event });
+        };
+        let call_id = CallId(ulid::Ulid::from_parts(1_763_640_000_000, 1));
+        let started = CallStarted {
+            call_id,
+            worker_id: "worker".into(),
+            caller: PhoneNumber::parse("+15550101").expect("a number"),
+            call_sid: None,
+            medium: Medium::Voice,
+            language: None,
+            urgency: Urgency::Critical,
+        };
+        happens(&mut state, ms(0), Event::CallStarted(started));
+        let lower = |to: Urgency, at| RemoteEdit {
+            field: Field::Urgency,
+            value: Note::parse(to.as_str()).ok(),
+            by: None,
+            at,
+            written_seq: Seq::MAX,
+        };
+        let conflict = |edit: &RemoteEdit| {
+            let source = Source::Firebase;
+            let lost = Side { value: edit.value.clone(), by: None, at: edit.at, source };
+            let conflict_id = ConflictId(ulid::Ulid::nil());
+            let (field, why, kept) = (edit.field, Why::Refused, lost.clone());
+            Event::ConflictFound(Arc::new(Conflict {
+                conflict_id,
+                call_id,
+                field,
+                why,
+                kept,
+                lost,
+            }))
+        };
+        let mut rulings = Vec::new();
+        for now_ms in (0..3_600_000).step_by(10) {
+            let edit = lower(Urgency::Normal, ms(now_ms));
+            let call = state.call(call_id).expect("it goes on");
+            assert_eq!(rule(call, &edit, Seq::MAX, 0), Ruling::Keep(Why::Refused));
+            if rests(call, &edit, ms(now_ms)).is_none() {
+                rulings.push(now_ms);
+                happens(&mut state, ms(now_ms), conflict(&edit));
+            }
+        }
+
+        assert_eq!(rulings[..5], [0, 10, 20, 1_020, 3_020]);
+        assert!((60..75).contains(&rulings.len()), "{}", rulings.len());
+        let call = state.call(call_id).expect("it goes on");
+        let late = ms(3_600_000);
+        assert!(rests(call, &lower(Urgency::Normal, late), late).is_some());
+        assert_eq!(rests(call, &lower(Urgency::Urgent, late), late), None, "another value");
+        assert_eq!(rests(call, &lower(Urgency::Normal, late), ms(-1)), None, "the clock was set");
+    }
 }

@@ -79,6 +79,17 @@ pub struct Taken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Note>,
     pub seq: Seq,
+    /// It went under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+/// How often the same value went under in a row, while nothing was set here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    pub times: u32,
+    /// The last time, by this machine's clock.
+    pub at: Timestamp,
 }
 
 /// The changes of one value.
@@ -108,13 +119,22 @@ impl Edits {
     pub fn set(&mut self, field: Field, edited: Edited, value: Option<Note>) {
         let trace = self.0.entry(field).or_default();
         if !edited.source.is_here() {
-            trace.taken = Some(Taken { value, seq: edited.seq });
+            trace.taken = Some(Taken { value, seq: edited.seq, lost: None });
         }
         trace.last = Some(edited);
     }
 
-    pub fn take_note(&mut self, field: Field, taken: Taken) {
-        self.0.entry(field).or_default().taken = Some(taken);
+    /// The database said `value`, and it went under in the record `seq`.
+    pub fn lose(&mut self, field: Field, value: Option<Note>, seq: Seq, at: Timestamp) {
+        let before = self.lost(field, value.as_ref()).map_or(0, |it| it.times);
+        let lost = Some(Lost { times: before.saturating_add(1), at });
+        self.0.entry(field).or_default().taken = Some(Taken { value, seq, lost });
+    }
+
+    /// Whether that value was the last to go under, and nothing was set here since.
+    pub fn lost(&self, field: Field, value: Option<&Note>) -> Option<Lost> {
+        let taken = self.taken(field).filter(|it| it.value.as_ref() == value)?;
+        taken.lost.filter(|_| self.last(field).is_none_or(|it| it.seq < taken.seq))
     }
 
     pub fn is_empty(&self) -> bool {

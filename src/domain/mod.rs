@@ -20,7 +20,7 @@ mod urgency;
 
 pub use call::{Call, CallStatus, EndReason, Medium, REQUESTS_KEPT};
 pub use card_step::CardStep;
-pub use edit::{Conflict, Edited, Edits, Field, Side, Source, Taken, Why};
+pub use edit::{Conflict, Edited, Edits, Field, Lost, Side, Source, Taken, Why};
 pub use event::{
     Alert, AlertAcknowledged, AlertKind, ByPerson, CallEnded, CallStarted, CallUpdated,
     ConflictSettled, Event, MessageAdded,
@@ -30,7 +30,7 @@ pub use message::{AnsweredBy, Message, Role};
 pub use phone::PhoneNumber;
 pub use published::{PublishedCall, PublishedMessage, SyncStatus, WithId};
 pub use record::{JournalId, NotA, Position, Record, Seq};
-pub use remote::{RemoteCall, RemoteClock, RemoteEdit, RemoteMessage};
+pub use remote::{RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, RuledOn};
 pub use run::{BadRun, Run, RunStatus, Seconds};
 pub use state::{ALERTS_KEPT, CONFLICTS_KEPT, ENDED_KEPT, ENDED_KEPT_FOR, Notices, State};
 pub use stored::{StoredCall, StoredCallRef, StoredMessage, StoredMessages};

@@ -25,6 +25,15 @@ pub struct RemoteCall {
     pub ended: Option<Option<Label>>,
 }
 
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RuledOn {
+    /// Values that count now.
+    pub n_taken: usize,
+    /// What went under again and again, and is put back without a word: ours counts.
+    pub put_back: Vec<RemoteEdit>,
+}
+
 /// How the database stands to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteClock {
@@ -32,6 +41,8 @@ pub struct RemoteClock {
     pub acked_seq: Seq,
     /// By how much its clock is ahead of ours.
     pub offset_ms: i64,
+    /// Whether whoever hands over can put back what goes under.
+    pub puts_back: bool,
 }
 
 /// Words to the caller that somebody wrote there.

@@ -245,7 +245,11 @@ impl Sides {
         assert_eq!(problems, []);
         let mut events = Vec::new();
         let mut draft = Draft::new(self.here_now(), &mut events);
-        let clock = RemoteClock { acked_seq: self.n_acked as u64, offset_ms: self.offset_ms };
+        let clock = RemoteClock {
+            acked_seq: self.n_acked as u64,
+            offset_ms: self.offset_ms,
+            puts_back: false,
+        };
         take_in(&self.state, &mut draft, &remote, clock).unwrap();
         self.happens(events);
     }

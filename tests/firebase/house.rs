@@ -109,7 +109,7 @@ impl House {
         let n_taken = Arc::clone(&self.n_taken);
         let take_in = move |remote, offset_ms| {
             n_taken.fetch_add(1, Ordering::SeqCst);
-            let clock = RemoteClock { acked_seq: status.acked_seq(), offset_ms };
+            let clock = RemoteClock { acked_seq: status.acked_seq(), offset_ms, puts_back: false };
             let decide = move |state: &aurora::domain::State, draft: &mut Draft<'_>| {
                 take_in(state, draft, &remote, clock)
             };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aurora::domain::{
     Call, CallId, CallStarted, Event, Label, Medium, PhoneNumber, Record, RemoteCall,
-    RemoteMessage, State, Timestamp, Urgency,
+    RemoteMessage, RuledOn, State, Timestamp, Urgency,
 };
 use aurora::readers::firebase::{
     BackoffLimits, ClientSettings, Credentials, Download, DownloadSettings, Here, ListeningReport,
@@ -115,7 +115,7 @@ impl Site {
                         all.wait().await;
                     }
                     desk.edits.lock().unwrap().push(remote);
-                    Ok(1)
+                    Ok(RuledOn { n_taken: 1, ..RuledOn::default() })
                 })
             }),
             take_in_words: Arc::new(move |remote| {

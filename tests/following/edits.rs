@@ -234,6 +234,32 @@ async fn nobody_lowers_urgency_without_a_name_and_it_is_written_back() {
 }
 
 #[tokio::test]
+async fn who_keeps_lowering_urgency_fills_no_journal_and_nobody_else_waits() {
+    let rtdb = Rtdb::start();
+    let (app, reply) = listening(&rtdb).await;
+    edit(&rtdb, reply.call(), json!({ "urgency": "CRITICAL" }));
+    until_here(&app, reply.call(), "urgency", &json!("CRITICAL")).await;
+    let path = format!("active_calls/{}", reply.call());
+    let lower = || rtdb.patch(&path, &json!({ "urgency": "NORMAL", "updated_by": null }));
+    let is_back = async || rtdb.value(&format!("{path}/urgency")) == "CRITICAL";
+    for _ in 0..6 {
+        lower();
+        wait_until("it is put back", is_back).await;
+        until_synced(&app).await;
+    }
+    let told = app.get_as_supervisor("/api/conflicts").await.json();
+    let n_conflicts = told["conflicts"].as_array().expect("a list").len();
+    // As many at once, and then others after one, two and four seconds.
+    assert!((3..6).contains(&n_conflicts), "{told}");
+    assert_eq!(call(&app, reply.call()).await["urgency"], "CRITICAL");
+
+    lower();
+    edit(&rtdb, reply.call(), json!({ "urgency": "URGENT" }));
+    until_here(&app, reply.call(), "urgency", &json!("URGENT")).await;
+    assert_equal(&app, &rtdb).await;
+}
+
+#[tokio::test]
 async fn a_hundred_changes_there_are_on_the_board_and_heard_well_within_a_second() {
     let rtdb = Rtdb::start();
     let (app, reply) = listening(&rtdb).await;

@@ -49,7 +49,7 @@ impl TestApp {
                 ended: None,
             };
             // The database knows nothing of what was changed here.
-            let clock = RemoteClock { acked_seq: Seq::default(), offset_ms: 0 };
+            let clock = RemoteClock { acked_seq: Seq::default(), offset_ms: 0, puts_back: false };
             let taken = journal.submit(Need::Durable, move |state, draft| {
                 take_in(state, draft, &remote, clock)?;
                 Ok::<_, DeskError>(())

@@ -9,16 +9,16 @@ use super::decide::{add, by_person, new_ulid};
 use super::late::DISK_PATIENCE;
 use super::runs::record;
 use super::supervise::see_alerts;
-use crate::conversation::merging::{Ruling, rule, server_time};
+use crate::conversation::merging::{Ruling, rests, rule, server_time};
 use crate::domain::{
     ByPerson, Call, CallEnded, CallStatus, CallUpdated, Conflict, ConflictId, EndReason, Event,
-    Field, Label, Message, Note, RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, Role, Side,
-    Source, State, Urgency, Why,
+    Field, Label, Message, Note, RemoteCall, RemoteClock, RemoteEdit, RemoteMessage, Role, RuledOn,
+    Side, Source, State, Urgency, Why,
 };
 use crate::journal::{Draft, Need};
 
 impl Desk {
-    /// Takes in what was changed of a call in the database; how many of its values count now.
+    /// Takes in what was changed of a call in the database.
     ///
     /// # Errors
     /// [`DeskError::NoSuchCall`], [`DeskError::Journal`]
@@ -26,17 +26,17 @@ impl Desk {
         &self,
         remote: RemoteCall,
         clock: RemoteClock,
-    ) -> Result<usize, DeskError> {
+    ) -> Result<RuledOn, DeskError> {
         let user = self.user.clone();
         self.journal
             .submit(Need::Durable, move |state, draft| {
-                let n_taken = take_in(state, draft, &remote, clock)?;
+                let ruled_on = take_in(state, draft, &remote, clock)?;
                 let ended = remote.ended.as_ref().and(state.call(remote.call_id));
                 if let Some(call) = ended.filter(|it| it.is_open()) {
                     let by = remote.ended.clone().flatten();
                     record(draft, call, EndReason::Supervisor, by.as_ref(), &user);
                 }
-                Ok(n_taken)
+                Ok(ruled_on)
             })
             .within(DISK_PATIENCE)
             .await
@@ -65,15 +65,15 @@ pub fn take_in(
     draft: &mut Draft<'_>,
     remote: &RemoteCall,
     clock: RemoteClock,
-) -> Result<usize, DeskError> {
+) -> Result<RuledOn, DeskError> {
     let call = state.call(remote.call_id).ok_or(DeskError::NoSuchCall)?;
     let offset_ms = clock.offset_ms;
-    let mut n_taken = 0;
+    let mut ruled_on = RuledOn::default();
     for edit in &remote.edits {
         match rule(call, edit, clock.acked_seq, offset_ms) {
             Ruling::Nothing => {}
             Ruling::Take { buries } => {
-                n_taken += 1;
+                ruled_on.n_taken += 1;
                 set(state, draft, call, edit);
                 if buries {
                     let (kept, lost) = (theirs(edit), ours(call, edit.field, offset_ms));
@@ -81,17 +81,23 @@ pub fn take_in(
                 }
             }
             Ruling::Keep(why) => {
+                // Of a time that somebody set only that it is one is known.
+                let can_rest = clock.puts_back && edit.field != Field::DeletedAt;
+                if can_rest && rests(call, edit, draft.now).is_some() {
+                    ruled_on.put_back.push(edit.clone());
+                    continue;
+                }
                 let (kept, lost) = (ours(call, edit.field, offset_ms), theirs(edit));
                 conflict(draft, call, edit.field, why, kept, lost);
             }
         }
     }
     if let Some(by) = remote.ended.as_ref().filter(|_| call.is_open()) {
-        n_taken += 1;
+        ruled_on.n_taken += 1;
         let (reason, by, source) = (EndReason::Supervisor, by.clone(), Source::Firebase);
         draft.push(Event::CallEnded(CallEnded { call_id: call.id, reason, by, source }));
     }
-    Ok(n_taken)
+    Ok(ruled_on)
 }
 
 /// The decision of [`Desk::take_in_words`].

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{ALERTS_KEPT, CONFLICTS_KEPT, ENDED_KEPT, ENDED_KEPT_FOR, State, ended_key};
 use crate::domain::{
     ByPerson, Call, CallEnded, CallId, CallStarted, CallStatus, CallUpdated, Edited, Edits, Event,
-    Field, MessageAdded, REQUESTS_KEPT, Record, Role, Taken, Timestamp,
+    Field, MessageAdded, REQUESTS_KEPT, Record, Role, Timestamp,
 };
 
 impl State {
@@ -47,8 +47,10 @@ impl State {
             }
             Event::ConflictFound(it) => {
                 if !it.lost.source.is_here() {
-                    let taken = Taken { value: it.lost.value.clone(), seq: record.seq };
-                    self.change(it.call_id, record, |call| call.edits.take_note(it.field, taken));
+                    let (value, seq) = (it.lost.value.clone(), record.seq);
+                    self.change(it.call_id, record, |call| {
+                        call.edits.lose(it.field, value, seq, record.at);
+                    });
                 }
                 self.conflicts.push_back(Arc::clone(it));
                 if self.conflicts.len() > CONFLICTS_KEPT {

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::domain::{Call, CallId, RemoteCall, RemoteClock, RemoteMessage};
+use crate::domain::{Call, CallId, RemoteCall, RemoteClock, RemoteMessage, RuledOn};
 
 /// Why something was not taken in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +26,8 @@ pub type Taking<T> = Pin<Box<dyn Future<Output = Result<T, NotTaken>> + Send>>;
 /// Our side. Cheap to copy.
 #[derive(Clone)]
 pub struct Here {
-    /// Rules on what was changed of a call; how many of its values count now.
-    pub take_in: Arc<dyn Fn(RemoteCall, RemoteClock) -> Taking<usize> + Send + Sync>,
+    /// Rules on what was changed of a call.
+    pub take_in: Arc<dyn Fn(RemoteCall, RemoteClock) -> Taking<RuledOn> + Send + Sync>,
     /// Takes in words to the caller; whether they are new.
     pub take_in_words: Arc<dyn Fn(RemoteMessage) -> Taking<bool> + Send + Sync>,
     /// A call that is active here.

@@ -22,6 +22,7 @@ mod cost;
 mod credentials;
 mod cursor;
 mod delivery;
+mod doubt;
 mod download;
 pub mod entry;
 mod failed;

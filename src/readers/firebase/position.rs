@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use tracing::{error, warn};
 
 use super::client::WriteError;
-use super::delivery::{Delivery, Doubt, Flow};
+use super::delivery::{Delivery, Flow};
+use super::doubt::Doubt;
 use super::patience::Waited;
 use super::writes::Writes;
 

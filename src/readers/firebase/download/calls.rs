@@ -21,11 +21,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::moves::Moves;
-use super::removed::{is_rubble, write_again};
+use super::removed::{is_rubble, put_back, write_again};
 use super::shadow::Shadow;
 use super::shared::{Shared, Trouble};
 use super::stream::{Change, Ended, EventStream};
-use crate::domain::{CallId, Field, RemoteCall};
+use crate::domain::{CallId, Field, RemoteCall, RemoteEdit};
 use crate::readers::firebase::backoff::Backoff;
 use crate::readers::firebase::client::{Client, WriteError};
 use crate::readers::firebase::entry::{self, Problem};
@@ -55,6 +55,8 @@ pub struct Calls {
     missing: BTreeSet<CallId>,
     /// And twice: somebody removed them.
     removed: BTreeSet<CallId>,
+    /// What somebody keeps setting although ours counts: put back at each look.
+    stubborn: BTreeMap<(CallId, Field), RemoteEdit>,
     /// Where somebody may have said something.
     moves: Moves,
     /// Until then the whole is taken for too large.
@@ -80,6 +82,7 @@ impl Calls {
             again: BTreeMap::new(),
             missing: BTreeSet::new(),
             removed: BTreeSet::new(),
+            stubborn: BTreeMap::new(),
             moves: Moves::new(moved),
             too_large_until: None,
             measured_at: None,
@@ -294,7 +297,7 @@ impl Calls {
     }
 
     fn is_waiting(&self) -> bool {
-        !self.again.is_empty() || !self.removed.is_empty()
+        !self.again.is_empty() || !self.removed.is_empty() || !self.stubborn.is_empty()
     }
 
     async fn look_again(&mut self) {
@@ -304,6 +307,20 @@ impl Calls {
         self.again.retain(|_, at| *at > now);
         self.look_at(due).await;
         self.write_again().await;
+        self.put_back().await;
+    }
+
+    /// Puts our values back where somebody keeps setting others; a few at a time.
+    async fn put_back(&mut self) {
+        for _ in 0..MAX_WRITTEN {
+            let Some(((id, _), edit)) = self.stubborn.pop_first() else { return };
+            let Some(call) = (self.shared.here.call)(id) else { continue };
+            if let Err(err) = put_back(&mut self.client, &call, &edit).await {
+                debug!(%id, error = %err, "Our value can't be put back now.");
+                self.again.insert(id, Instant::now() + AGAIN);
+                return;
+            }
+        }
     }
 
     /// Looks at entries as they are now, and has what was changed in them ruled on.
@@ -319,7 +336,11 @@ impl Calls {
         let mut ruled = stream::iter(ruling).buffer_unordered(MAX_RULED);
         while let Some((id, taken)) = ruled.next().await {
             match taken {
-                Ok(n_taken) => shared.listening.took(n_taken),
+                Ok(ruled_on) => {
+                    shared.listening.took(ruled_on.n_taken);
+                    let back = ruled_on.put_back.into_iter();
+                    self.stubborn.extend(back.map(|it| ((id, it.field), it)));
+                }
                 Err(NotTaken::Gone | NotTaken::Ended) => {}
                 Err(NotTaken::Later(_)) => drop(self.again.insert(id, Instant::now() + AGAIN)),
             }

@@ -1,8 +1,9 @@
-//! Calls whose entries somebody removed in the database: they are written there again.
+//! What somebody took away in the database although it counts: whole entries are written there
+//! again, and single values in place of the ones that went under.
 
 use serde_json::{Value, json};
 
-use crate::domain::Call;
+use crate::domain::{Call, RemoteEdit};
 use crate::readers::firebase::client::{Client, Etag, Put, WriteError};
 use crate::readers::firebase::writes::{Limits, Writes};
 use crate::readers::firebase::{entry, source};
@@ -33,6 +34,35 @@ pub async fn write_again(client: &mut Client, call: &Call, node: &str) -> Result
         client.patch(piece.to_body(&[])).await?;
     }
     Ok(true)
+}
+
+/// Puts our value in place of the one that went under, if that is still there. The mark beside it is
+/// ours as it was.
+pub async fn put_back(
+    client: &mut Client,
+    call: &Call,
+    lost: &RemoteEdit,
+) -> Result<(), WriteError> {
+    let mut ours = Writes::new();
+    let (value, seq) = (call.value_of(lost.field), call.last_seq);
+    entry::theirs(&mut ours, call.id, lost.field, value.as_ref(), call.started_at, seq);
+    let own = format!("active_calls/{}/{}", call.id, lost.field.as_str());
+    let status = format!("active_calls/{}/status", call.id);
+    for (path, _, value) in ours.iter().filter(|it| it.0 == own || it.0 == status) {
+        let found = client.get(path, &[]).await?;
+        let is_lost = match (path == own, found.value.as_str()) {
+            (true, Some(there)) => {
+                lost.value.as_ref().is_some_and(|it| there.trim().eq_ignore_ascii_case(it.as_str()))
+            }
+            (true, None) => lost.value.is_none() && found.value.is_null(),
+            // What goes with a holder.
+            (false, there) => matches!(there, Some("ACTIVE" | "TAKEOVER")),
+        };
+        if let Some(etag) = found.etag.filter(|_| is_lost && found.value != *value) {
+            client.put_if(path, &etag, value.to_string().into()).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn put_unless_there(

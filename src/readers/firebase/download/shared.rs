@@ -44,7 +44,7 @@ pub enum Trouble {
 impl Shared {
     pub fn clock(&self) -> RemoteClock {
         let (acked_seq, offset_ms) = (self.mirror.acked_seq(), self.mirror.clock().offset_ms());
-        RemoteClock { acked_seq, offset_ms }
+        RemoteClock { acked_seq, offset_ms, puts_back: true }
     }
 
     /// Opens a stream of what is at `path`.
