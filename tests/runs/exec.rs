@@ -14,6 +14,16 @@ fn exec(data_dir: &Path, words: &[&str]) -> Command {
     aurora(data_dir, &[&["exec", "--slug", "work", "--"], words].concat())
 }
 
+/// The same; what whoever started the tests has them ignore is not ignored.
+fn exec_that_hears(data_dir: &Path, words: &[&str]) -> Command {
+    let exec = exec(data_dir, words);
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT,QUIT,TERM,HUP"]).arg(exec.get_program());
+    command.args(exec.get_args()).envs(exec.get_envs().filter_map(|it| Some((it.0, it.1?))));
+    command.stdin(Stdio::null());
+    command
+}
+
 #[test]
 fn output_input_environment_and_exit_code_are_the_commands() {
     let dir = tempdir().unwrap();
@@ -92,7 +102,7 @@ fn signals_reach_the_command_and_the_work_was_interrupted() {
                 0,
             ),
         ] {
-            let mut child = exec(dir.path(), &["sh", "-c", &script])
+            let mut child = exec_that_hears(dir.path(), &["sh", "-c", &script])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
