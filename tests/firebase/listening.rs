@@ -35,6 +35,8 @@ struct Desk {
     refuses: Mutex<usize>,
     /// Panics at the next that is handed over, once.
     panics: AtomicBool,
+    /// The calls have left.
+    is_empty: AtomicBool,
     /// Edits that are ruled on only together.
     together: Mutex<Option<Arc<Barrier>>>,
 }
@@ -103,6 +105,7 @@ impl Site {
 
     fn start(&mut self) {
         let (edits, words) = (Arc::clone(&self.desk), Arc::clone(&self.desk));
+        let known = Arc::clone(&self.desk);
         let here = Here {
             take_in: Arc::new(move |remote, _| {
                 let desk = Arc::clone(&edits);
@@ -128,7 +131,11 @@ impl Site {
                     Ok(true)
                 })
             }),
-            call: Arc::new(|id| calls().into_iter().find(|it| it.id == id)),
+            call: Arc::new(move |id| {
+                let mut calls =
+                    calls().into_iter().filter(|_| !known.is_empty.load(Ordering::Acquire));
+                calls.find(|it| it.id == id)
+            }),
             calls: Arc::new(calls),
         };
         let (settings, status) = (self.settings.clone(), Arc::clone(&self.status));
@@ -201,7 +208,8 @@ fn calls() -> Vec<Arc<Call>> {
         };
         let event = Event::CallStarted(started);
         let at = Timestamp::from_millis(1_763_640_000_000);
-        state.apply(&Record { seq: n as u64, at, node: "node-1".into(), event });
+        // Everything that we know is there.
+        state.apply(&Record { seq: n as u64 - 1, at, node: "node-1".into(), event });
     }
     state.calls().cloned().collect()
 }
@@ -380,6 +388,24 @@ fn what_panicked_once_is_taken_after_it() {
     site.until("no stream is left over", || {
         site.report().listeners == 2 && site.rtdb.streams() == 2
     });
+}
+
+#[test]
+fn a_call_that_leaves_while_it_is_written_again_leaves_nothing_there() {
+    let site = Site::new().started();
+    let entry = format!("active_calls/{}", id(1));
+    let conversation = format!("active_conversations/{}", id(1).conversation());
+    site.rtdb.set_fault(Fault::Far(Duration::from_millis(300)));
+
+    site.rtdb.put(&entry, Value::Null);
+    site.until("there again", || !site.rtdb.value(&entry).is_null());
+    site.desk.is_empty.store(true, Ordering::Release);
+    // The mirror removes it at once, and the words are still on their way.
+    site.rtdb.put(&entry, Value::Null);
+    site.until("the words came", || !site.rtdb.value(&conversation).is_null());
+
+    site.until("removed", || site.rtdb.value(&conversation).is_null());
+    assert_eq!(site.rtdb.value(&entry), Value::Null);
 }
 
 #[test]

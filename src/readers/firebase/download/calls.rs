@@ -30,7 +30,9 @@ use crate::readers::firebase::backoff::Backoff;
 use crate::readers::firebase::client::{Client, WriteError};
 use crate::readers::firebase::entry::{self, Problem};
 use crate::readers::firebase::here::NotTaken;
+use crate::readers::firebase::source;
 use crate::readers::firebase::status::MirrorStatus;
+use crate::readers::firebase::writes::Writes;
 
 /// How often is looked whether something waits.
 const TICK: Duration = Duration::from_millis(200);
@@ -55,6 +57,8 @@ pub struct Calls {
     missing: BTreeSet<CallId>,
     /// And twice: somebody removed them.
     removed: BTreeSet<CallId>,
+    /// Calls that left here while they were written there again.
+    left: BTreeSet<CallId>,
     /// What somebody keeps setting although ours counts: put back at each look.
     stubborn: BTreeMap<(CallId, Field), RemoteEdit>,
     /// Where somebody may have said something.
@@ -82,6 +86,7 @@ impl Calls {
             again: BTreeMap::new(),
             missing: BTreeSet::new(),
             removed: BTreeSet::new(),
+            left: BTreeSet::new(),
             stubborn: BTreeMap::new(),
             moves: Moves::new(moved),
             too_large_until: None,
@@ -297,7 +302,10 @@ impl Calls {
     }
 
     fn is_waiting(&self) -> bool {
-        !self.again.is_empty() || !self.removed.is_empty() || !self.stubborn.is_empty()
+        !self.again.is_empty()
+            || !self.removed.is_empty()
+            || !self.left.is_empty()
+            || !self.stubborn.is_empty()
     }
 
     async fn look_again(&mut self) {
@@ -307,6 +315,7 @@ impl Calls {
         self.again.retain(|_, at| *at > now);
         self.look_at(due).await;
         self.write_again().await;
+        self.remove_left().await;
         self.put_back().await;
     }
 
@@ -406,12 +415,22 @@ impl Calls {
             let Some(id) = self.removed.pop_first() else { return };
             let is_there = self.shadow.get(id).is_some_and(|it| !is_rubble(it));
             let Some(call) = (self.shared.here.call)(id).filter(|_| !is_there) else { continue };
-            match write_again(&mut self.client, &call, &self.shared.settings.node).await {
+            let done = write_again(&mut self.client, &call, &self.shared.settings.node).await;
+            if (self.shared.here.call)(id).is_none() {
+                // It left or was erased meanwhile: maybe before the last of this arrived there.
+                self.left.insert(id);
+            }
+            match done {
                 Ok(is_written) => {
                     self.missing.remove(&id);
                     if is_written {
                         info!(%id, "Somebody removed the call in Firebase; it is there again.");
                     }
+                }
+                Err(WriteError::Refused { .. }) => {
+                    let path = format!("active_calls/{id}");
+                    let reason = "was removed there, and is refused when it is written again";
+                    self.shared.set_aside(&Problem { path, reason });
                 }
                 Err(err) => {
                     debug!(%id, error = %err, "A call that was removed can't be written again now.");
@@ -420,6 +439,15 @@ impl Calls {
                     return;
                 }
             }
+        }
+    }
+
+    /// Removes what was written of calls that left while it was on its way.
+    async fn remove_left(&mut self) {
+        let mut gone = Writes::new();
+        self.left.iter().for_each(|id| source::remove(&mut gone, *id));
+        if !gone.is_empty() && self.client.patch(gone.to_body(&[])).await.is_ok() {
+            self.left.clear();
         }
     }
 
